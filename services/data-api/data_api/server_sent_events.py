@@ -1,6 +1,15 @@
 """The encoding of Server-Sent Events (HTML standard, section 9.2)."""
 
+KEEP_ALIVE_SECONDS = 15.0
+"""How often a stream without events gets a comment, so that proxies do not close its connection."""
 KEEP_ALIVE = b": keep-alive\n"
+HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    # nginx would otherwise hold events back until its buffer is full.
+    (b"x-accel-buffering", b"no"),
+)
+"""The headers of each stream's response."""
 
 
 def encode_event(event: str, data: bytes, *, event_id: str | None = None) -> bytes:

@@ -13,12 +13,12 @@ from contracts.events import ConnectionChanged, SyncState
 from data_api.access import AccessControl, ApiCaller
 from data_api.asgi.errors import RequestError
 from data_api.asgi.requests import Request
-from data_api.asgi.responses import Header, Pieces, StreamedResponse
+from data_api.asgi.responses import Pieces, StreamedResponse
 from data_api.data_cuts import DataCut
 from data_api.key_limits import KeyLimits
 from data_api.representations import encode_json
 from data_api.routes.fetched_data import DataReader
-from data_api.server_sent_events import encode_event
+from data_api.server_sent_events import HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, encode_event
 from data_api.store.snapshot_files import CachedSnapshot
 from data_api.tables.signals import wait_for_signals
 from data_api.tables.state import KnownState
@@ -26,14 +26,6 @@ from data_api.tables.syncs import ENDED
 from messaging.errors import UnavailableError
 
 log = structlog.get_logger()
-
-KEEP_ALIVE_SECONDS = 15.0
-HEADERS: list[Header] = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
-KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class UpdateStreams:
@@ -116,15 +108,15 @@ class _UpdateStream:
             sync = self._find_sync(sync_id)
             if sync is not None and sync.state in ENDED:
                 break
-            if sync is not None and (told := _describe_progress(sync)) != progress:
-                progress = told
+            if sync is not None and (current := _describe_progress(sync)) != progress:
+                progress = current
                 yield _encode("progress", progress)
             left = self.deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 yield _encode("timeout", {"sync_id": sync_id})
                 return
             if not await wait_for_signals(changed, seconds=min(left, KEEP_ALIVE_SECONDS)):
-                yield KEEP_ALIVE
+                yield KEEP_ALIVE + b"\n"
         async for piece in self._show_outcome(sync, shown):
             yield piece
         yield _encode("end", {})

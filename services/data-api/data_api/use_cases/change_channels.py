@@ -9,7 +9,7 @@ import structlog
 from contracts.events import SyncState
 from contracts.feed_cursors import FeedCursor
 from data_api.feed_positions import choose_reached, is_behind
-from data_api.server_sent_events import encode_keep_alive
+from data_api.server_sent_events import KEEP_ALIVE_SECONDS, encode_keep_alive
 from data_api.store.changes import find_position, read_changes
 from data_api.store.databases import ReadDatabases
 from data_api.store.records import RowPage
@@ -27,7 +27,6 @@ PAGE_BYTES = 256 * 1024
 """How many bytes of bodies are read and written at once. The buffer of a stream may exceed its limit by so much."""
 WRITES_AT_ONCE = 500
 """To how many subscribers is written before other requests have their turn."""
-KEEP_ALIVE_SECONDS = 15.0
 RETRY_SECONDS = 1.0
 
 

@@ -12,18 +12,15 @@ from data_api.asgi.requests import Receive, Request, Send
 from data_api.asgi.responses import DirectResponse, Header
 from data_api.key_limits import KeyLimits
 from data_api.routes.v1.addresses import build_restart
-from data_api.routes.v1.changes import NO_STORE, FeedOptions
+from data_api.routes.v1.changes import FeedOptions
 from data_api.routes.v1.parameters import CONNECTION, NOT_FOUND, NOT_READY, Cursor
-from data_api.server_sent_events import encode_keep_alive
+from data_api.server_sent_events import HEADERS, encode_keep_alive
 from data_api.stream_events import StreamOptions
 from data_api.stream_protocol import get_transport
 from data_api.stream_subscribers import Subscriber
 from data_api.use_cases.change_streams import ChangeStreams
 from data_api.use_cases.connection_reads import ConnectionReads
 
-EVENT_STREAM: Header = (b"content-type", b"text/event-stream")
-# nginx would otherwise hold events back until its buffer is full.
-UNBUFFERED: Header = (b"x-accel-buffering", b"no")
 # The stream's end closes the connection, so clients must not send another request on it.
 CLOSING: Header = (b"connection", b"close")
 _EXAMPLE = """id: 0b7f4b5c0d3e4f8a9c1d2e3f4a5b6c7d.1.4711
@@ -82,7 +79,7 @@ async def _open_stream(
     with ExitStack() as exit_stack:
         exit_stack.enter_context(limits.hold_stream(request.caller.key_hash))
         run = partial(_serve, streams, subscriber, exit_stack.pop_all())
-    return DirectResponse(200, [EVENT_STREAM, UNBUFFERED, CLOSING, NO_STORE], run)
+    return DirectResponse(200, [*HEADERS, CLOSING], run)
 
 
 async def _serve(
