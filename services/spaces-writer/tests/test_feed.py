@@ -163,6 +163,7 @@ async def test_a_body_of_many_megabytes_arrives_in_chunks(writer: Writer, feed: 
     assert copy.bodies == await load_bodies(writer)
     assert sum(page.chunk is not None for page in pages) > 1
     assert [page.through for page in pages if page.chunk is not None][:-1] == [1] * (len(pages) - 3)
+    assert len(set(feed.publisher.event_ids)) == len(pages)
 
 
 async def test_a_relay_that_is_killed_after_publishing_publishes_again(writer: Writer, feed: Feed) -> None:
@@ -260,6 +261,15 @@ async def test_a_restored_or_failed_over_database_has_another_feed(writer: Write
     assert before.feed == same.feed != after.feed
 
 
+async def test_an_erasure_after_a_failover_is_on_another_feed(writer: Writer, feed: Feed) -> None:
+    await writer.ingest(make_page(make_product(1, read_at=1_000)))
+    (before,) = await feed.publish_all()
+    await writer.execute("UPDATE feed SET database = replace(database, '.00000001.', '.00000002.')")
+    await writer.update_connection(make_redaction(SHOP))
+    (erasure,) = await feed.publish_all()
+    assert erasure.erased and erasure.feed != before.feed
+
+
 async def test_a_read_has_the_whole_state_and_says_from_where_changes_follow(
     writer: Writer, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +284,7 @@ async def test_a_read_has_the_whole_state_and_says_from_where_changes_follow(
     assert [page.changes_follow for page in pages] == [None, None, 9]
     assert {entry.id: entry.body for page in pages for entry in page.records} == await load_bodies(writer)
     assert await writer.query_scalar("SELECT count(*) FROM feed_reads") == 0
+    assert len(set(feed.publisher.event_ids)) == len(feed.publisher.event_ids)
 
 
 async def test_a_read_of_an_unknown_connection_waits_for_it(writer: Writer) -> None:

@@ -12,6 +12,7 @@ from contracts.events import ConnectionChanged, DataStored, RecordChanged, Recor
 from contracts.topics import RECORD_CHANGED, RECORDS_READ
 from database.pool import Database
 from messaging.errors import UnavailableError
+from messaging.publisher import Headers
 from spaces_writer.handlers import ConnectionChangedHandler, FetchedHandler
 from spaces_writer.metrics import WriterMetrics
 from spaces_writer.use_cases.eraser import Eraser
@@ -126,13 +127,15 @@ class RecordingPublisher:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
+        self.event_ids: list[bytes] = []
         self.is_unavailable = False
 
-    async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, _headers: object) -> None:
+    async def send_raw(self, topic: str, key: bytes | None, body: bytes | None, headers: Headers) -> None:
         if self.is_unavailable:
             raise UnavailableError("Kafka: away")
         assert body is not None and orjson.loads(body)["connection"].encode() == key
         self.messages.append((topic, body))
+        self.event_ids.append(dict(headers)["ce_id"])
 
 
 class Feed:

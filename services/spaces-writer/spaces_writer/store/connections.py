@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
 from spaces_writer.deletion_guard import DeletionGuard
+from spaces_writer.store import feed
 from spaces_writer.store.feed import DATABASE_IDENTITY
 
 
@@ -28,13 +29,11 @@ class ConnectionRow:
     """Whether a full sync has succeeded since the account was connected, or before it was disconnected."""
     allowed_sync: UUID | None
     """The guarded full sync whose deletions an operator has allowed."""
-    has_current_feed: bool
-    """Whether the change feed is the one of this database: it was neither restored nor failed over since."""
 
 
 _COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, allowed_sync"
 _LOCK = text(f"""
-SELECT {_COLUMNS}, (SELECT database = {DATABASE_IDENTITY} FROM feed) FROM connections
+SELECT {_COLUMNS}, (SELECT database = {DATABASE_IDENTITY} FROM feed) AS has_current_feed FROM connections
 WHERE connection = :connection FOR UPDATE
 """)
 _SAVE = text("""
@@ -69,9 +68,15 @@ async def lock(tx: AsyncConnection, connection: str) -> ConnectionRow | None:
     """Return the connection's row, or None if there is no such connection.
 
     The row is locked until the transaction ends, so that batches of one connection are stored one after the other.
+    Whoever raises its sequence number locks it first: so here the change feed gets a new id where the database was
+    restored or failed over since.
     """
     row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
-    return ConnectionRow(*row) if row else None
+    if row is None:
+        return None
+    if not row.has_current_feed:
+        await feed.renew_feed(tx)
+    return ConnectionRow(*row[:-1])
 
 
 async def save(tx: AsyncConnection, event: ConnectionChanged) -> None:

@@ -25,7 +25,6 @@ DATABASE_IDENTITY = """concat_ws('.', (SELECT system_identifier FROM pg_control_
 
 _RENEW = text(f"""
 UPDATE feed SET id = gen_random_uuid(), database = {DATABASE_IDENTITY} WHERE database <> {DATABASE_IDENTITY}
-RETURNING id
 """)
 _SAVE_HEAD = text("""
 INSERT INTO feed_positions AS f (connection, sequence) VALUES (:connection, :sequence)

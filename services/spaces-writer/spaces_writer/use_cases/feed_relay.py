@@ -114,7 +114,8 @@ class FeedRelay:
             end = replace(page.head, sequence=_find_end(page, changes, after))
             causes = await trace_links.list_traceparents(tx, connection, end.sequence)
             messages = encode_changes(connection, end, after=after, changes=changes, is_erased=is_erased)
-            await self._send(RECORD_CHANGED, "RecordChanged", connection, messages, end, causes)
+            page_id = f"{connection}:{end.encode()}"
+            await self._send(RECORD_CHANGED, "RecordChanged", connection, page_id, messages, end, causes)
             is_last = end == page.head
             await feed.save_published(tx, connection, after=after, through=end.sequence, is_last=is_last)
         self._count_page(connection, len(changes))
@@ -128,7 +129,8 @@ class FeedRelay:
             records = take_page(page.changes)
             is_last = page.is_last and len(records) == len(page.changes)
             messages = encode_state(read.connection, start, read.read_id, read.page, records, is_last=is_last)
-            await self._send(RECORDS_READ, "RecordsRead", read.connection, messages, start, ())
+            page_id = f"{read.read_id}:{read.page}"
+            await self._send(RECORDS_READ, "RecordsRead", read.connection, page_id, messages, start, ())
             if is_last:
                 await feed.delete_read(tx, read)
             else:
@@ -140,16 +142,19 @@ class FeedRelay:
         topic: str,
         event_type: str,
         connection: str,
+        page_id: str,
         messages: Sequence[bytes],
         end: FeedCursor,
         causes: Sequence[str],
     ) -> None:
+        """Send the messages of one page. Each gets an id from `page_id`, which a page that is sent again has too."""
         name, attributes = describe_send(topic, len(messages))
-        event_id = f"{connection}:{end.encode()}"
         with tracing.start_span(name, "producer", attributes, caused_by=causes):
-            headers = build_headers_for_type(event_type, source=SOURCE, event_id=event_id, subject=connection)
-            headers += [(FEED_CURSOR, end.encode().encode()), *tracing.build_trace_headers(tracing.get_traceparent())]
-            for message in messages:
+            trace = tracing.build_trace_headers(tracing.get_traceparent())
+            for number, message in enumerate(messages):
+                event_id = f"{page_id}:{number}"
+                headers = build_headers_for_type(event_type, source=SOURCE, event_id=event_id, subject=connection)
+                headers += [(FEED_CURSOR, end.encode().encode()), *trace]
                 await self._publisher.send_raw(topic, connection.encode(), message, headers)
 
 

@@ -45,8 +45,6 @@ async def ingest_batch(
     row = await connections.lock(tx, connection)
     if row is None:
         raise UnknownConnectionError(connection)
-    if not row.has_current_feed:
-        await feed.renew_feed(tx)
     batch = IngestedBatch(row, is_full_read)
     for event in events:
         await _ingest_event(tx, event, batch)
