@@ -87,16 +87,8 @@ def consumer(world: World, connected: ConnectedShop, tmp_path: Path) -> Iterator
     consumer.kill()
 
 
-def load_stored(world: World, shop: str) -> dict[tuple[str, str], Any]:
-    rows = world.select_rows(
-        "SELECT resource, id, body FROM spaces_writer_published.records WHERE connection = :name AND NOT is_deleted",
-        name=f"shopify:{shop}",
-    )
-    return {(row.resource, row.id): orjson.loads(row.body) for row in rows}
-
-
 def wait_until_copied(world: World, shop: str, consumer: Consumer, within: float = 60) -> None:
-    wait_until(lambda: consumer.load_copy() == load_stored(world, shop) or None, within)
+    wait_until(lambda: consumer.load_copy() == world.load_records(shop) or None, within)
 
 
 def test_a_copy_by_the_documented_consumer_equals_what_is_stored(

@@ -5,11 +5,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import uuid4
 
 import httpx
-import orjson
 import pytest
 
 from http_copy import HttpCopy
@@ -44,14 +42,6 @@ def world() -> Iterator[World]:
         yield world
 
 
-def load_stored(world: World, shop: str) -> dict[tuple[str, str], Any]:
-    rows = world.select_rows(
-        "SELECT resource, id, body FROM spaces_writer_published.records WHERE connection = :name AND NOT is_deleted",
-        name=f"shopify:{shop}",
-    )
-    return {(row.resource, row.id): orjson.loads(row.body) for row in rows}
-
-
 def cause(world: World, shop: str, fault: str) -> None:
     """Let the fault come about, and end."""
     if fault == "full sync":
@@ -81,7 +71,7 @@ def test_copies_equal_the_truth_through_kills_outages_and_a_replica_that_lags(wo
     world.wait_until_equal(shop, within=300)
     world.wait_until_idle(shop, within=120)
     try:
-        wait_until(lambda: all(copy.bodies == load_stored(world, shop) for copy in copies) or None, 60)
+        wait_until(lambda: all(copy.bodies == world.load_records(shop) for copy in copies) or None, 60)
     finally:
         for copy in copies:
             copy.stop()

@@ -277,7 +277,7 @@ def test_the_documented_copy_equals_what_is_stored(reader: Reader, example: Exam
     path = tmp_path / "copy.sqlite3"
 
     def wait_until_copied() -> None:
-        wait_until(lambda: load_copy(path) == load_stored(world, shop) or None, within=60)
+        wait_until(lambda: load_copy(path) == world.load_records(shop) or None, within=60)
 
     with reader.start(example) as run:
         run.wait_for("copied up to")
@@ -288,7 +288,7 @@ def test_the_documented_copy_equals_what_is_stored(reader: Reader, example: Exam
     reader.edit("Copied after a kill")
     world.control_sandbox("DELETE", f"/{shop}/products/{world.list_products(shop)[-1]['number']}")
     world.wait_until_equal(shop)
-    assert load_copy(path) == before != load_stored(world, shop)
+    assert load_copy(path) == before != world.load_records(shop)
     with reader.start(example):
         wait_until_copied()
 
@@ -304,14 +304,6 @@ def load_copy(path: Path) -> dict[tuple[str, str], Any]:
     finally:
         db.close()
     return {(resource, record_id): orjson.loads(data) for resource, record_id, data in rows}
-
-
-def load_stored(world: World, shop: str) -> dict[tuple[str, str], Any]:
-    rows = world.select_rows(
-        "SELECT resource, id, body FROM spaces_writer_published.records WHERE connection = :name AND NOT is_deleted",
-        name=f"shopify:{shop}",
-    )
-    return {(row.resource, row.id): orjson.loads(row.body) for row in rows}
 
 
 @pytest.mark.integration

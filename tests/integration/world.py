@@ -248,6 +248,14 @@ class World:
             result = await connection.execute(sa.text(sql), values)
             return list(result.all()) if result.returns_rows else []
 
+    def load_records(self, shop: str) -> dict[tuple[str, str], Any]:
+        """Return the bodies of the shop's stored records by resource and id, as readers are shown them."""
+        rows = self.select_rows(
+            "SELECT resource, id, body FROM spaces_writer_published.records WHERE connection = :c AND NOT is_deleted",
+            c=f"shopify:{shop}",
+        )
+        return {(row.resource, row.id): orjson.loads(row.body) for row in rows}
+
     def list_shop_syncs(self, shop: str, **where: str) -> list[Any]:
         """List the shop's syncs in the scheduler's ledger, oldest first; `where` are columns and their values."""
         return self.list_syncs(f"shopify:{shop}", **where)
