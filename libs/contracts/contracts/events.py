@@ -657,6 +657,8 @@ class ApiKey(Event):
     merchant: UUID
     """A key is good only for the epoch and the merchant that the connection had when the key was made."""
     expires_at: int | None = None
+    origin: UUID | None = None
+    """The id of the first of the keys that were made in one another's place: what one has made is the next one's."""
 
 
 class KeysChanged(Event):

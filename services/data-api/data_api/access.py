@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
+from uuid import UUID
 
 from contracts.events import ApiKey, ConnectionChanged
 from data_api.operator_keys import OperatorKey
 from data_api.tables.connections import ConnectionTable
-from data_api.tables.keys import KeyTable
+from data_api.tables.keys import ConnectionKey, KeyTable
 
 Scope = Literal["read", "refresh", "manage"]
+_OPERATOR = "operator:"
 ALL_SCOPES = frozenset[Scope](("read", "refresh", "manage"))
 
 
@@ -32,6 +34,13 @@ class ApiCaller:
     connection: str | None
     """The only connection of a key that was made on its page; None for an operator's key."""
     key: ApiKey | OperatorKey
+
+    @property
+    def owner(self) -> str:
+        """To whom belongs what is made with the key: also the keys that will be made in its place have made it."""
+        if isinstance(self.key, OperatorKey):
+            return f"{_OPERATOR}{self.key.name}"
+        return str(self.key.origin or self.key.id)
 
 
 class AccessControl:
@@ -85,6 +94,26 @@ class AccessControl:
         state = self.get_visible(caller, seen.connection)
         return state is not None and (state.epoch, state.merchant) == (seen.epoch, seen.merchant)
 
+    def is_bound(self, connection: str, epoch: int, merchant: UUID) -> bool:
+        """Return whether a connection is live, and still what it was when it had this epoch and this merchant."""
+        state = self._connections.get_live(connection)
+        return state is not None and (state.epoch, state.merchant) == (epoch, merchant)
+
+    def is_owner_good(self, owner: str, connection: str) -> bool:
+        """Return whether some key of `owner` (see `ApiCaller.owner`) may manage the endpoints of a connection now."""
+        state = self._connections.get_live(connection)
+        if state is None:
+            return False
+        callers = (
+            self._operator_callers.values()
+            if is_operator(owner)
+            else (self._build_caller(made) for made in self._keys.list_keys(connection))
+        )
+        return any(
+            caller is not None and caller.owner == owner and "manage" in caller.scopes and _may_see(caller, state)
+            for caller in callers
+        )
+
     def is_erased(self, seen: ConnectionChanged) -> bool:
         """Return whether all data of the connection has been deleted since `seen` was read."""
         state = self._connections.get(seen.connection)
@@ -95,9 +124,19 @@ class AccessControl:
         if caller is not None:
             return caller
         made = self._keys.find(key_hash)
-        if made is None or (made.key.expires_at is not None and made.key.expires_at <= self._now()):
+        return self._build_caller(made) if made is not None else None
+
+    def _build_caller(self, made: ConnectionKey) -> ApiCaller | None:
+        """Return whoever has this key; None if it has expired."""
+        key = made.key
+        if key.expires_at is not None and key.expires_at <= self._now():
             return None
-        return ApiCaller(key_hash, made.key.prefix, frozenset(made.key.scopes), made.connection, made.key)
+        return ApiCaller(key.sha256, key.prefix, frozenset(key.scopes), made.connection, key)
+
+
+def is_operator(owner: str) -> bool:
+    """Return whether what belongs to `owner` was made with a key of the operator."""
+    return owner.startswith(_OPERATOR)
 
 
 def _build_operator(key: OperatorKey) -> ApiCaller:

@@ -1,9 +1,11 @@
 """Builds the data API from its parts and runs it."""
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +18,15 @@ from data_api.applications import DataApiParts, create_public_application
 from data_api.asgi.access_log import AccessLog
 from data_api.client.bucket import open_bucket
 from data_api.client.gateway import GatewayInternalApi
+from data_api.client.public_addresses import AddressRules, Resolver
+from data_api.client.receivers import ReceiverClient
 from data_api.handlers import list_subscriptions
 from data_api.key_limits import KeyLimits
 from data_api.metrics import DataApiMetrics
 from data_api.settings import DataApiSettings
 from data_api.store.databases import ReadDatabases, create_pool
+from data_api.store.endpoints import DeliveryStore, EndpointStore
+from data_api.store.own_database import OwnDatabase
 from data_api.store.snapshot_files import SnapshotFiles
 from data_api.store.snapshots import load_version
 from data_api.stream_protocol import StreamProtocol
@@ -31,11 +37,16 @@ from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
+from data_api.webhooks.delivery import WebhookDeliverer
+from data_api.webhooks.owners import EndpointOwners
+from data_api.webhooks.sender import MessageSender
+from data_api.webhooks.service import EndpointService
 from messaging.errors import UnavailableError
 from messaging.topic_reader import TopicReader
 from messaging.tracing import export_traces
 from platforms.known_settings import list_known_settings
 from service.client_addresses import ClientAddresses
+from service.encryption import ContextCipher
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.logging_setup import configure_logging
 from service.metrics import add_metrics_route
@@ -46,6 +57,8 @@ from service.settings import load_settings
 SERVICE = "data-api"
 CATCH_UP_SECONDS = 120.0
 """How long reading what is known may take at the start, before the start is tried again."""
+PRUNE_SECONDS = 600.0
+"""How often deliveries that ended long ago are deleted."""
 
 
 async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
@@ -70,31 +83,38 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     reporting = PeriodicTask("key uses", uses.report, interval=REPORT_SECONDS)
     await exit_stack.enter_async_context(reporting.run())
     streams = ChangeStreams(databases, state)
+    registry = CollectorRegistry()
 
     async def check_topics() -> str | None:
         return reader.health_error
+
+    async def check_webhooks() -> str | None:
+        return deliverer.health_error
 
     checks = {
         "postgres": databases.check_health,
         "kafka": settings.build_brokers().check_health,
         "bucket": bucket.check_health,
         "topics": check_topics,
+        "webhooks": check_webhooks,
     }
     access_log = AccessLog(SERVICE)
     exit_stack.callback(access_log.flush)
-    registry = CollectorRegistry()
     metrics = DataApiMetrics(registry, checks)
     limits = KeyLimits(settings.data_api_requests_per_minute)
     access = AccessControl(state.connections, state.keys, settings.data_api_keys)
+    reads = ConnectionReads(state, access, databases)
+    service, deliverer = await _start_webhooks(exit_stack, settings, reads, limits, metrics)
     parts = DataApiParts(
         state=state,
         access=access,
         limits=limits,
         cache=cache,
         refreshes=Refreshes(gateway.request_refresh, limits, state.syncs),
-        reads=ConnectionReads(state, access, databases),
+        reads=reads,
         record_counts=RecordCounts(databases),
         streams=streams,
+        endpoints=service,
         # What is known is served on while Postgres or Kafka is away: that is no reason to send requests elsewhere.
         checks={"topics": check_topics},
         note_use=uses.note,
@@ -130,6 +150,46 @@ async def _open_databases(exit_stack: AsyncExitStack, settings: DataApiSettings)
     )
     exit_stack.push_async_callback(databases.close)
     return databases
+
+
+async def _start_webhooks(
+    exit_stack: AsyncExitStack,
+    settings: DataApiSettings,
+    reads: ConnectionReads,
+    limits: KeyLimits,
+    metrics: DataApiMetrics,
+) -> tuple[EndpointService, WebhookDeliverer]:
+    """Start to deliver webhooks. Return what changes endpoints, and what delivers to them."""
+    database = OwnDatabase(settings.database_url.get_secret_value())
+    exit_stack.push_async_callback(database.close)
+    resolver = Resolver()
+    exit_stack.callback(resolver.close)
+    rules = AddressRules(settings.endpoint_private_networks)
+    receivers = ReceiverClient(rules, resolver.resolve, ssl.create_default_context())
+    exit_stack.push_async_callback(receivers.close)
+    sender = MessageSender(receivers, ContextCipher(settings.endpoint_encryption_keys), _get_time)
+    endpoints = EndpointStore(database)
+    deliverer = WebhookDeliverer(
+        endpoints,
+        DeliveryStore(database),
+        EndpointOwners(endpoints, reads.access, _get_time),
+        reads.databases,
+        reads.state,
+        sender,
+        now=_get_time,
+        count=metrics.count_webhook,
+    )
+    await exit_stack.enter_async_context(deliverer.run())
+
+    async def prune() -> bool:
+        return await endpoints.prune(_get_time())
+
+    await exit_stack.enter_async_context(PeriodicTask("old deliveries", prune, interval=PRUNE_SECONDS).run())
+    return EndpointService(reads, endpoints, receivers, sender, limits, _get_time), deliverer
+
+
+def _get_time() -> datetime:
+    return datetime.now(UTC)
 
 
 def _create_cache_folder(exit_stack: AsyncExitStack, settings: DataApiSettings) -> Path:

@@ -16,9 +16,11 @@ from data_api.routes.plain import PlainRoutes
 from data_api.routes.plain_operations import list_plain_operations
 from data_api.routes.system import SystemRoutes, list_system_operations
 from data_api.routes.update_streams import UpdateStreams
+from data_api.routes.v1 import endpoints
 from data_api.routes.v1.change_stream import build_stream_operation
 from data_api.routes.v1.changes import build_change_operations
 from data_api.routes.v1.connections import build_connection_operations
+from data_api.routes.v1.endpoints import build_endpoint_operations
 from data_api.routes.v1.records import build_record_operations
 from data_api.routes.v1.snapshots import build_snapshot_operation
 from data_api.routes.v1.syncs import build_sync_operations
@@ -28,6 +30,7 @@ from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
+from data_api.webhooks.service import EndpointService
 from service.check_cache import cache_checks
 from service.process import Check, hide_check_reasons
 
@@ -37,6 +40,7 @@ TAGS: Mapping[str, str] = {
     "snapshots": "The document with all current records of a connection, byte for byte as it is in the bucket.",
     "records": "The records of a connection, one by one or in lists.",
     "changes": "What has changed, page by page or as a stream.",
+    endpoints.TAG: "Webhooks: where messages about changes are sent to, and what has become of them.",
     "syncs": "Requests for newer data, and what has become of them.",
     system.TAG: "Health, and the description of this API. No key is needed.",
 }
@@ -55,6 +59,7 @@ class DataApiParts:
     reads: ConnectionReads
     record_counts: RecordCounts
     streams: ChangeStreams
+    endpoints: EndpointService
     checks: Mapping[str, Check]
     note_use: Callable[[ApiCaller], None]
     access_log: AccessLog
@@ -98,6 +103,7 @@ def list_operations(parts: DataApiParts) -> list[Operation]:
     operations += build_record_operations(parts.reads)
     operations += build_change_operations(parts.reads)
     operations.append(build_stream_operation(parts.reads, parts.streams, parts.limits))
+    operations += build_endpoint_operations(parts.endpoints, parts.access)
     checks = cache_checks(hide_check_reasons(parts.checks))
     operations += list_system_operations(SystemRoutes(checks, lambda: operations, TAGS), has_demo=parts.has_demo)
     return operations

@@ -26,6 +26,7 @@ def describe() -> str:
         reads=nothing,
         record_counts=nothing,
         streams=nothing,
+        endpoints=nothing,
         checks={},
         note_use=nothing,
         access_log=nothing,

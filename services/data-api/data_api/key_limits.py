@@ -1,4 +1,4 @@
-"""The limits of each key, in each process: requests a minute, refreshes that it starts, and open streams."""
+"""The limits of each key, in each process: requests, refreshes that it starts, tests of endpoints, and open streams."""
 
 import math
 import time
@@ -12,6 +12,7 @@ from service.rate_limits import Rate, TokenBuckets
 MAX_KEYS = 100_000
 """How many keys are remembered. The limits of a key that was not used for longest begin anew."""
 REFRESHES_PER_MINUTE = 6
+TESTS_PER_MINUTE = 6
 STREAMS = 20
 
 
@@ -53,6 +54,7 @@ class KeyLimits:
     def __init__(self, requests_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._requests = _create_limit("requests", requests_per_minute, clock)
         self._refreshes = _create_limit("refreshes", REFRESHES_PER_MINUTE, clock)
+        self._tests = _create_limit("tests", TESTS_PER_MINUTE, clock)
         self._streams = Counter[str]()
 
     def take_request(self, key_hash: str) -> None:
@@ -66,6 +68,10 @@ class KeyLimits:
     def return_refresh(self, key_hash: str) -> None:
         """Count a refresh no more, because it has started nothing."""
         self._refreshes.buckets.put_back(key_hash)
+
+    def take_test(self, key_hash: str) -> None:
+        """Count a test of an endpoint that is about to be sent. Raises `LimitExceededError` if it is one too many."""
+        self._tests.take(key_hash)
 
     @contextmanager
     def hold_stream(self, key_hash: str) -> Iterator[None]:

@@ -30,6 +30,12 @@ class DataApiMetrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 25),
             registry=registry,
         )
+        self._webhooks = Counter(
+            "merchant_sync_data_api_webhooks",
+            "Attempts to send a webhook to an endpoint, by result: delivered or failed.",
+            ["result"],
+            registry=registry,
+        )
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, operation: str, status: int, seconds: float) -> None:
@@ -40,6 +46,10 @@ class DataApiMetrics:
             self._counters[operation, status] = counters
         counters[0].inc()
         counters[1].observe(seconds)
+
+    def count_webhook(self, result: str) -> None:
+        """Count an attempt to send a webhook, by the word `delivered` or `failed`."""
+        self._webhooks.labels(result).inc()
 
     async def refresh(self) -> None:
         """Run all checks, and set the gauge of each part."""

@@ -118,3 +118,78 @@ class ConnectionListAnswer(BaseModel):
 
     connections: list[ConnectionAnswer]
     next_cursor: str | None = Field(description="The cursor of the next page; null is the end.")
+
+
+class EndpointAnswer(BaseModel):
+    """A receiver of webhooks about one connection."""
+
+    id: UUID
+    connection: str = Field(examples=[_CONNECTION])
+    url: str = Field(examples=["https://bot.example/hooks/shop"])
+    description: str = Field(examples=["the sales bot"])
+    resources: list[str] | None = Field(description="The resources whose changes are sent; null: all.")
+    full: bool = Field(description="Whether messages have the records themselves.")
+    ordered: bool = Field(description="Whether a message waits until the one before it was delivered.")
+    state: Literal["active", "paused", "ended"]
+    reason: str | None = Field(description="Why it has ended.")
+    cursor: str = Field(description="Messages about the changes up to here are made.", examples=[CURSOR_EXAMPLE])
+    failing_since: datetime | None = Field(description="Since when all attempts have failed; null if the last did not.")
+    made_at: datetime
+    former_secret_until: datetime | None = Field(description="Until when messages are signed with two secrets.")
+
+
+class EndpointSecretAnswer(EndpointAnswer):
+    """A receiver of webhooks, with its secret if that was just made."""
+
+    secret: str | None = Field(
+        description="What messages are signed with, if it was just made; it is never shown again.",
+        examples=["whsec_…"],
+    )
+
+
+class EndpointListAnswer(BaseModel):
+    """A page of endpoints."""
+
+    endpoints: list[EndpointAnswer]
+    next_cursor: str | None = Field(description="The cursor of the next page; null is the end.")
+
+
+class EndpointTestAnswer(BaseModel):
+    """What came of a test."""
+
+    delivered: bool = Field(description="Whether the receiver has taken it.")
+    status: int | None = Field(description="The HTTP status of its answer; null if there was none.")
+    error: str | None = Field(description="Why it was not delivered.")
+    seconds: float = Field(description="How long it took.")
+
+
+class ReplayAnswer(BaseModel):
+    """From where an endpoint goes on."""
+
+    cursor: str = Field(examples=[CURSOR_EXAMPLE])
+
+
+class DeliveryAnswer(BaseModel):
+    """A message to an endpoint, and what has become of it."""
+
+    id: str = Field(description="The `webhook-id` of the message.", examples=["msg_6f1f5b0e6c4b4a379a540b8d5c9c2f11"])
+    type: str = Field(examples=["records.changed"])
+    state: Literal["pending", "delivered", "failed", "superseded"] = Field(
+        description="`superseded`: given up because of a replay."
+    )
+    after: str | None = Field(description="The message is about the changes after this cursor,")
+    cursor: str | None = Field(description="up to this one.")
+    counts: dict[str, int] = Field(description="How many records have changed, by resource.")
+    attempts: int
+    status: int | None = Field(description="The HTTP status of the last attempt; null if there was no answer.")
+    error: str | None = Field(description="Why the last attempt failed.")
+    made_at: datetime
+    next_attempt_at: datetime | None = Field(description="When it is tried again; null when it has ended.")
+    ended_at: datetime | None
+
+
+class DeliveryListAnswer(BaseModel):
+    """A page of messages, newest first."""
+
+    deliveries: list[DeliveryAnswer]
+    next_cursor: str | None = Field(description="The cursor of the next page; null is the end.")

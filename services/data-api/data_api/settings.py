@@ -1,5 +1,6 @@
 """Settings of the data API, from the environment."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -9,12 +10,22 @@ from data_api.operator_keys import OperatorKey, parse_operator_keys
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalUrl
 from service.bucket_settings import BucketSettings
+from service.encryption import EncryptionKeys
 from service.public_settings import PublicApiSettings
 from service.service_auth import InternalKey
 
 
 def _parse_keys(value: object) -> object:
     return parse_operator_keys(value) if isinstance(value, str) else value
+
+
+def _parse_networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(part) for part in value.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("must be networks such as 10.1.0.0/16, separated by commas") from None
 
 
 class DataApiSettings(BucketSettings, PublicApiSettings):
@@ -43,3 +54,9 @@ class DataApiSettings(BucketSettings, PublicApiSettings):
     """The folder for snapshots, of one process alone. Empty: a temporary one, which goes with the process."""
     snapshot_cache_bytes: int = Field(default=1024**3, ge=0)
     data_api_demo: bool = True
+    endpoint_encryption_keys: EncryptionKeys = Field(repr=False)
+    """The keys under which the secrets of endpoints are stored. The first one encrypts."""
+    endpoint_private_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parse_networks)
+    ] = ()
+    """Networks of the operator's own to which webhooks may be sent too, also without TLS."""

@@ -25,6 +25,7 @@ from data_api.use_cases.key_uses import KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
+from data_api.webhooks.service import EndpointService
 from stream_server import serve_application
 
 GATEWAY_KEY = "g" * 32
@@ -79,6 +80,7 @@ class PlainServer:
         self.limits = KeyLimits(100_000, clock=lambda: 0.0)
         self.uses = KeyUseReporter(gateway.report_use, now=lambda: self.now)
         databases: ReadDatabases = None  # type: ignore[assignment] # the plain routes read none
+        endpoints: EndpointService = None  # type: ignore[assignment] # and have none
         self.app = create_public_application(
             DataApiParts(
                 state=self.state,
@@ -89,6 +91,7 @@ class PlainServer:
                 reads=ConnectionReads(self.state, self.access, databases),
                 record_counts=RecordCounts(databases),
                 streams=ChangeStreams(databases, self.state),
+                endpoints=endpoints,
                 checks={"topics": self.check_topics},
                 note_use=self.uses.note,
                 access_log=AccessLog("data-api", lambda _: None),

@@ -27,8 +27,8 @@ async def wait_until(is_done: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def serve_application(app: Any) -> AsyncIterator[int]:
-    """Serve an ASGI application as the service does; yield the port."""
+async def serve_application(app: Any, **options: Any) -> AsyncIterator[int]:
+    """Serve an ASGI application as the service does, with more options of uvicorn; yield the port."""
     limiter = ConnectionLimiter(RequestLimits(connections=20_000, connections_per_address=20_000), ClientAddresses(()))
     server = uvicorn.Server(
         uvicorn.Config(
@@ -38,6 +38,7 @@ async def serve_application(app: Any) -> AsyncIterator[int]:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
+            **options,
         )
     )
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment] # the signals are pytest's

@@ -1,37 +1,12 @@
 """The gateway's own settings, read from the environment. Each platform has a settings class of its own."""
 
-from base64 import b64decode
-from binascii import Error as Base64Error
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr
 
 from database.url import DatabaseUrl
 from platform_sdk.settings import OptionalBaseUrl, OptionalUrl, Url
+from service.encryption import EncryptionKeys
 from service.public_settings import PublicApiSettings
 from service.service_auth import CallersByHash, InternalKey
-
-
-def _parse_named_keys(value: str) -> list[tuple[str, str]]:
-    pairs = [tuple(part.strip().partition(":")[::2]) for part in value.split(",") if part.strip()]
-    if not pairs or not all(name and key for name, key in pairs):
-        raise ValueError("must be name:key, separated by commas")
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("names a key twice")
-    return [(name, key) for name, key in pairs]
-
-
-def _parse_encryption_keys(value: object) -> object:
-    keys: dict[str, bytes] = {}
-    for key_id, encoded in _parse_named_keys(str(value)):
-        try:
-            keys[key_id] = b64decode(encoded, altchars=b"-_", validate=True)
-        except Base64Error as error:
-            raise ValueError(f"the key {key_id} is not base64") from error
-        if len(keys[key_id]) != 32 or "." in key_id:
-            raise ValueError(f"the key {key_id} must be 32 bytes in base64, its id without a dot")
-    return keys
 
 
 class GatewaySettings(PublicApiSettings):
@@ -47,9 +22,7 @@ class GatewaySettings(PublicApiSettings):
     scheduler_key: InternalKey
     internal_key_hashes: CallersByHash
     state_token_secret: SecretStr = Field(min_length=32)
-    token_encryption_keys: Annotated[dict[str, bytes], NoDecode, BeforeValidator(_parse_encryption_keys)] = Field(
-        repr=False
-    )
+    token_encryption_keys: EncryptionKeys = Field(repr=False)
     session_ttl_seconds: int = Field(default=43_200, ge=60)
     session_idle_seconds: int = Field(default=3600, ge=60)
     proof_read_seconds: int = Field(default=43_200, ge=60)

@@ -120,6 +120,7 @@ async def test_a_rotated_key_stays_good_for_the_chosen_time_beside_the_new_one(w
     before, after = await list_keys(world.browser)
     assert before["expires_at"] - before["made_at"] == pytest.approx(86_400_000, abs=60_000)
     assert after["expires_at"] - after["made_at"] == 90 * 86_400_000
+    assert {key.origin for key in (await world.load_published_keys(NAME)).keys} == {UUID(old["id"])}
     await pass_time(world, 1.01)
     last = (await press(world.browser, "rotate-key", key=new["id"], keep_hours="0")).json()
     assert await list_published(world) == [last["id"]]

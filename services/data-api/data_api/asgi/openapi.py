@@ -99,7 +99,8 @@ def _describe(operation: Operation) -> dict[str, Any]:
         described["description"] = f"{operation.description}\n\nThe key needs the scope `{operation.scope}`.".strip()
     if operation.body is not None:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
-        described["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
+        is_required = any(one.is_required() for one in operation.body.model_fields.values())
+        described["requestBody"] = {"required": is_required, "content": {"application/json": {"schema": schema}}}
     return described
 
 

@@ -28,5 +28,5 @@ def choose_connection(access: AccessControl, caller: ApiCaller, name: str | None
         raise RequestError(404, "there is no connection that this key may read")
     if len(visible) > 1:
         names = [state.connection for state in visible[:MAX_LISTED]]
-        raise RequestError(400, "the key is for several connections: name one, ?connection=", connections=names)
+        raise RequestError(400, "the key is for several connections: name one as connection", connections=names)
     return visible[0]

@@ -35,3 +35,7 @@ class KeyTable:
     def find(self, sha256: str) -> ConnectionKey | None:
         """Return the key with this SHA-256 (hexadecimal), or None."""
         return self._by_hash.get(sha256)
+
+    def list_keys(self, connection: str) -> list[ConnectionKey]:
+        """Return all keys of a connection."""
+        return [self._by_hash[sha256] for sha256 in self._by_connection.get(connection, ()) if sha256 in self._by_hash]

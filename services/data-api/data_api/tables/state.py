@@ -1,5 +1,6 @@
 """All tables of a process, and the signals of their changes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.events import ConnectionChanged, DataStored, KeysChanged, SyncChanged
@@ -27,6 +28,7 @@ class KnownState:
     uploads: UploadTable = field(default_factory=UploadTable)
     _changes: SignalTable = field(default_factory=SignalTable)
     _feed_changes: SignalTable = field(default_factory=SignalTable)
+    _changed: set[str] = field(default_factory=set)
 
     def watch(self, connection: str) -> Signal:
         """Return a signal that completes with the next change of the connection: its state, syncs, keys or data.
@@ -38,6 +40,16 @@ class KnownState:
     def watch_feed(self, connection: str) -> Signal:
         """Return a signal that completes when the feed reaches further, or the connection's state or keys change."""
         return self._feed_changes.watch(connection)
+
+    def take_changed(self) -> frozenset[str]:
+        """Return the connections of which the state, the keys or the feed have changed since this was called last."""
+        changed = frozenset(self._changed)
+        self._changed.clear()
+        return changed
+
+    def put_back_changed(self, changed: Iterable[str]) -> None:
+        """Let the next `take_changed` return these connections again, because nothing could be done about them."""
+        self._changed.update(changed)
 
     def apply_connection(self, event: ConnectionChanged) -> None:
         """Store a connection's state."""
@@ -65,5 +77,6 @@ class KnownState:
             self._notify(connection)
 
     def _notify(self, connection: str) -> None:
+        self._changed.add(connection)
         self._changes.notify(connection)
         self._feed_changes.notify(connection)

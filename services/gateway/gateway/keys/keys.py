@@ -53,6 +53,8 @@ class NewKey:
     epoch: int
     merchant: UUID
     made_by: Actor
+    origin: UUID
+    """The id of the first of the keys that were made in one another's place; its own if it is the first."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,18 @@ def convert_keep_hours(hours: int) -> int:
     return hours * _HOUR_SECONDS
 
 
-def generate_key(row: Connection, request: KeyRequest, made_by: Actor) -> tuple[str, NewKey]:
-    """Return the text of a new random key for the connection, and the key as it is to be stored."""
+def generate_key(
+    row: Connection, request: KeyRequest, made_by: Actor, *, origin: UUID | None = None
+) -> tuple[str, NewKey]:
+    """Return the text of a new random key for the connection, and the key as it is to be stored.
+
+    `origin` is that of the key in whose place it is made.
+    """
     assert row.merchant is not None
+    key_id = uuid4()
     text = MARK + "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_CHARACTERS))
     return text, NewKey(
-        id=uuid4(),
+        id=key_id,
         connection=row.name,
         name=request.name,
         scopes=request.scopes,
@@ -119,6 +127,7 @@ def generate_key(row: Connection, request: KeyRequest, made_by: Actor) -> tuple[
         epoch=row.epoch,
         merchant=row.merchant,
         made_by=made_by,
+        origin=origin or key_id,
     )
 
 
@@ -141,6 +150,7 @@ def build_keys_event(connection: str, revision: int, keys: Iterable[StoredKey]) 
 def _build_api_key(key: StoredKey) -> ApiKey:
     return ApiKey(
         id=key.id,
+        origin=key.origin,
         name=key.name,
         prefix=key.prefix,
         sha256=key.hash.hex(),

@@ -55,7 +55,7 @@ class KeyService:
                 await locked.keys.shorten(key, keep_seconds)
             else:
                 await locked.keys.delete(key)
-            issued = await _add_key(locked, row, old.request, requester)
+            issued = await _add_key(locked, row, old.request, requester, origin=old.origin)
             await _record(locked, Action.ROTATE_KEY, issued.key, requester, replaces=str(old.id))
         log.info("key rotated", connection=connection, prefix=issued.key.prefix, replaces=old.prefix)
         return issued
@@ -88,12 +88,19 @@ class KeyService:
         return await self._keys.list_all(connection)
 
 
-async def _add_key(locked: LockedConnection, row: Connection, request: KeyRequest, requester: Requester) -> IssuedKey:
+async def _add_key(
+    locked: LockedConnection,
+    row: Connection,
+    request: KeyRequest,
+    requester: Requester,
+    *,
+    origin: UUID | None = None,
+) -> IssuedKey:
     """Store a new key and enqueue the event. Raises RequestRejectedError when there are `MAX_KEYS` good ones."""
     good = [key for key in await locked.keys.list_all(row.name) if not key.has_expired]
     if len(good) >= MAX_KEYS:
         raise RequestRejectedError(409, f"this account has {MAX_KEYS} keys, which is the most: revoke one first")
-    text, new = generate_key(row, request, requester.actor)
+    text, new = generate_key(row, request, requester.actor, origin=origin)
     await locked.keys.add(new)
     await locked.keys.enqueue_event(row.name)
     return IssuedKey(text, await _require_key(locked, new.id))

@@ -19,14 +19,14 @@ EXPIRED_KEPT_DAYS = 7
 """How long an expired key stays listed, so that its owner sees why it is refused."""
 _ADD = text("""
 INSERT INTO api_keys (id, connection, name, prefix, hash, scopes, epoch, merchant, lifetime_seconds, made_by, session,
-                      address, browser, expires_at)
+                      address, browser, origin, expires_at)
 VALUES (:id, :connection, :name, :prefix, :hash, CAST(:scopes AS text[]), :epoch, :merchant,
-        CAST(:lifetime_seconds AS bigint), :made_by, CAST(:session AS uuid), :address, :browser,
+        CAST(:lifetime_seconds AS bigint), :made_by, CAST(:session AS uuid), :address, :browser, :origin,
         now() + make_interval(secs => CAST(:lifetime_seconds AS bigint)))
 """)
 _LIST = text("""
 SELECT id, connection, name, prefix, hash, scopes, epoch, merchant, lifetime_seconds, made_by, session, address,
-       browser,
+       browser, origin,
        (extract(epoch FROM made_at) * 1000)::bigint AS made_at,
        (extract(epoch FROM expires_at) * 1000)::bigint AS expires_at,
        (extract(epoch FROM last_used_at) * 1000)::bigint AS last_used_at,
@@ -82,6 +82,7 @@ class KeyStore:
             "session": key.made_by.session,
             "address": browser.address if browser else None,
             "browser": browser.name if browser else None,
+            "origin": key.origin,
         }
         async with self._transaction() as tx:
             await tx.execute(_ADD, values)
@@ -145,6 +146,7 @@ def _build_key(row: Row[Any]) -> StoredKey:
         epoch=row.epoch,
         merchant=row.merchant,
         made_by=Actor(row.made_by, row.session, browser),
+        origin=row.origin,
         made_at=row.made_at,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,

@@ -6,12 +6,12 @@ from functools import partial
 from pydantic import Field
 
 from contracts.feed_cursors import FeedCursor
+from data_api.addresses import build_restart
 from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation
 from data_api.asgi.requests import Receive, Request, Send
 from data_api.asgi.responses import DirectResponse, Header
 from data_api.key_limits import KeyLimits
-from data_api.routes.v1.addresses import build_restart
 from data_api.routes.v1.changes import FeedOptions
 from data_api.routes.v1.parameters import CONNECTION, NOT_FOUND, NOT_READY, Cursor
 from data_api.server_sent_events import HEADERS, encode_keep_alive

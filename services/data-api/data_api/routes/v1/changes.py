@@ -7,12 +7,12 @@ from pydantic import Field
 
 from contracts.events import ConnectionChanged
 from contracts.feed_cursors import FeedCursor
+from data_api.addresses import build_reset_error
 from data_api.asgi.operations import Answer, Operation
 from data_api.asgi.requests import Request
 from data_api.asgi.responses import JSON, Header, Response
 from data_api.models import ChangePageAnswer, FeedHeadAnswer
 from data_api.representations import build_change, encode_json
-from data_api.routes.v1.addresses import build_reset_error
 from data_api.routes.v1.parameters import (
     CONNECTION,
     MAX_LIMIT,

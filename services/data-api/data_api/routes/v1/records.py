@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.events import ConnectionChanged
 from contracts.feed_cursors import FeedCursor
+from data_api.addresses import build_reset_error
 from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation
 from data_api.asgi.requests import Request
@@ -16,7 +17,6 @@ from data_api.field_selection import FieldTree
 from data_api.list_cursors import ListCursor, build_binding
 from data_api.models import RecordAnswer, RecordListAnswer
 from data_api.representations import build_record, encode_json
-from data_api.routes.v1.addresses import build_reset_error
 from data_api.routes.v1.parameters import (
     CONNECTION,
     MAX_LIMIT,

@@ -1,0 +1,84 @@
+"""Decides to which IP addresses webhooks may be sent: those of the Internet, and none of this installation's networks.
+
+Whoever makes an endpoint chooses the address. Without this check a webhook would reach what only the installation can
+reach: its own services, or the metadata service of a cloud.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+IpAddress = IPv4Address | IPv6Address
+IpNetwork = IPv4Network | IPv6Network
+Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
+"""Returns the addresses of a host name. Raises `OSError` for a name that has none."""
+
+RESOLVERS = 100
+"""How many names are looked up at once. More than there are failing deliveries, so that they hold up no others."""
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+"""The prefix of IPv4 addresses in an IPv6-only network (RFC 6052)."""
+_TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
+"""6to4 and Teredo: IPv6 addresses in which any IPv4 address may be."""
+
+
+class AddressRefusedError(Exception):
+    """Raised for a host at an address to which nothing may be sent."""
+
+
+class AddressRules:
+    """Which addresses are allowed: public ones, and those of `private_networks`, which the operator has named."""
+
+    def __init__(self, private_networks: Iterable[IpNetwork] = ()) -> None:
+        self._private_networks = tuple(private_networks)
+
+    def check(self, host: str, addresses: Iterable[IpAddress], *, is_encrypted: bool) -> None:
+        """Raise `AddressRefusedError` unless webhooks may be sent to all of a host's `addresses`.
+
+        What is not encrypted may be sent to the operator's own networks only.
+        """
+        for address in addresses:
+            if any(address in network for network in self._private_networks):
+                continue
+            if not is_public(address):
+                raise AddressRefusedError(f"{host} is at {address}, which is not a public address")
+            if not is_encrypted:
+                raise AddressRefusedError(f"{host} must be called with https")
+
+
+def is_public(address: IpAddress) -> bool:
+    """Return whether an address is one of the Internet, whatever way it is written in."""
+    if isinstance(address, IPv6Address):
+        embedded = address.ipv4_mapped
+        if embedded is None and address in _TRANSLATED:
+            embedded = IPv4Address(int(address) & 0xFFFFFFFF)
+        if embedded is not None:
+            return is_public(embedded)
+        if address not in _GLOBAL_UNICAST or any(address in tunnel for tunnel in _TUNNELS):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+class Resolver:
+    """Looks up host names in threads of its own: a name whose servers do not answer blocks a thread for seconds."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+
+    async def resolve(self, host: str, port: int) -> Sequence[IpAddress]:
+        """Return the addresses of a host name, or of an address in any notation that the system knows.
+
+        Raises `OSError` for a name that has none.
+        """
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
+        return [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+
+    def close(self) -> None:
+        """Take no more names. Those that are looked up are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))

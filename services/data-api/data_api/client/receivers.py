@@ -1,0 +1,175 @@
+"""Sends webhooks to the addresses that merchants' programs have chosen, and to no address where none may be sent."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import httpcore
+import httpx
+
+from data_api.client.public_addresses import AddressRefusedError, AddressRules, Resolve
+from data_api.webhooks.endpoints import Attempt
+
+ANSWER_SECONDS = 15.0
+"""How long a receiver may take to answer, with everything from the look-up of its name."""
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 15.0
+"""How long a connection is kept for the next message."""
+MAX_IDLE = 100
+MAX_ANSWER_BYTES = 64 * 1024
+"""How much of an answer is read. Nothing in it is used, but a connection with unread bytes cannot be used again."""
+MAX_URL_CHARACTERS = 2000
+MAX_PORT = 65_535
+_SUCCESS = range(200, 300)
+_REDIRECTS = range(300, 400)
+
+
+class UrlRefusedError(Exception):
+    """Raised for an address of an endpoint to which no webhook can be sent. Its text says why."""
+
+
+class ReceiverClient:
+    """Sends one message at a time to any number of receivers. It follows no redirects and takes no cookies.
+
+    `resolve` looks up host names; `rules` say which addresses are allowed. They are asked at each new connection, with
+    the very address that is then connected to: a name may lead elsewhere by then.
+    """
+
+    def __init__(self, rules: AddressRules, resolve: Resolve, tls: ssl.SSLContext) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._pools = {
+            scheme: httpcore.AsyncConnectionPool(
+                ssl_context=tls,
+                max_connections=None,
+                max_keepalive_connections=MAX_IDLE,
+                keepalive_expiry=IDLE_SECONDS,
+                network_backend=_CheckedBackend(rules, resolve, is_encrypted=scheme == "https"),
+            )
+            for scheme in ("https", "http")
+        }
+        self._agent = f"merchant-sync/{version('merchant-sync')}"
+
+    async def check_url(self, url: str) -> None:
+        """Raise `UrlRefusedError` for an address to which no message may be sent, as far as one can tell now."""
+        parsed = _parse_url(url)
+        try:
+            addresses = await asyncio.wait_for(self._resolve(parsed.host, _get_port(parsed)), CONNECT_SECONDS)
+            self._rules.check(parsed.host, addresses, is_encrypted=parsed.scheme == "https")
+        except AddressRefusedError as error:
+            raise UrlRefusedError(str(error)) from None
+        except (OSError, UnicodeError, TimeoutError):
+            raise UrlRefusedError(f"no address is known for {parsed.host}") from None
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
+        """Post JSON to a receiver, and return what came of it. Any answer of success (2xx) counts as delivered."""
+        started = time.monotonic()
+        status: int | None = None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                status = await self._post(_parse_url(url), headers, body)
+            error = _describe_status(status)
+        except TimeoutError:
+            error = f"no answer within {ANSWER_SECONDS:.0f} s"
+        except (AddressRefusedError, UrlRefusedError) as refused:
+            error = str(refused)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as failed:
+            error = f"{type(failed).__name__}: {failed}"[:200]
+        return Attempt(status, error, time.monotonic() - started)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    async def _post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> int:
+        fields = [
+            ("Host", url.netloc.decode("ascii")),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("User-Agent", self._agent),
+            *headers.items(),
+        ]
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        async with self._pools[url.scheme].stream("POST", target, headers=fields, content=body) as response:
+            size = 0
+            async for chunk in response.aiter_stream():
+                size += len(chunk)
+                if size > MAX_ANSWER_BYTES:
+                    break
+            return response.status
+
+
+class _CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to the first of a host's addresses that answers, after all of them were checked."""
+
+    def __init__(self, rules: AddressRules, resolve: Resolve, *, is_encrypted: bool) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._is_encrypted = is_encrypted
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 the parameters are httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a host. Raises `AddressRefusedError` if nothing may be sent to it."""
+        addresses = await self._resolve(host, port)
+        self._rules.check(host, addresses, is_encrypted=self._is_encrypted)
+        failure: Exception = OSError(f"no address is known for {host}")
+        for address in addresses:
+            try:
+                return await self._backend.connect_tcp(
+                    str(address), port, CONNECT_SECONDS, local_address, socket_options
+                )
+            except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self,
+        path: str,  # noqa: ARG002 the parameters are httpcore's
+        timeout: float | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        """Raise: no receiver is at a path of this machine."""
+        raise AddressRefusedError("receivers are on the network")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as httpcore asks for between its own attempts."""
+        await asyncio.sleep(seconds)
+
+
+def _parse_url(url: str) -> httpx.URL:
+    """Return a checked URL. Raises `UrlRefusedError`, which says what it must be."""
+    if len(url) > MAX_URL_CHARACTERS:
+        raise UrlRefusedError(f"must have at most {MAX_URL_CHARACTERS} characters")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise UrlRefusedError("is not a URL") from None
+    if parsed.scheme not in ("https", "http") or not parsed.host:
+        raise UrlRefusedError("must begin with https:// and a host")
+    if not 0 < _get_port(parsed) <= MAX_PORT:
+        raise UrlRefusedError(f"must have a port up to {MAX_PORT}")
+    if parsed.userinfo or parsed.fragment:
+        raise UrlRefusedError("must have no user name, no password and no fragment")
+    return parsed
+
+
+def _get_port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _describe_status(status: int) -> str | None:
+    """Return why a status is no success; None for one that is."""
+    if status in _SUCCESS:
+        return None
+    return f"HTTP {status}, a redirect, which is not followed" if status in _REDIRECTS else f"HTTP {status}"

@@ -1,0 +1,449 @@
+"""Stores endpoints and the messages to them. All times come from the caller's clock.
+
+A process that delivers to an endpoint holds a lease of it. What it stores afterwards is ignored when it has lost the
+lease meanwhile, because its time was up or because somebody has changed the endpoint.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.feed_cursors import FeedCursor
+from data_api.store.own_database import OwnDatabase
+from data_api.webhooks.endpoints import (
+    Attempt,
+    Delivery,
+    EndpointOptions,
+    NewMessage,
+    PendingDelivery,
+    WebhookEndpoint,
+)
+
+LEASE_SECONDS = 60.0
+"""How long a process may work on an endpoint. Longer than a visit with its last attempt can take."""
+KEPT_DAYS = 7
+"""How long a delivery is kept after its end."""
+PRUNED_AT_ONCE = 1000
+
+_COLUMNS = """
+id, connection, epoch, merchant, owner, url, description, resources, is_full, is_ordered, secret, former_secret,
+former_secret_until, state, reason, feed, sequence, failing_since, made_at, next_message_at
+"""
+_ADD = text(f"""
+INSERT INTO endpoints ({_COLUMNS}, due_at)
+VALUES (:id, :connection, :epoch, :merchant, :owner, :url, :description, CAST(:resources AS text[]), :is_full,
+        :is_ordered, :secret, NULL, NULL, 'active', NULL, :feed, :sequence, NULL, :now, :now, :now)
+""")
+_LOCK_CONNECTION = text("SELECT pg_advisory_xact_lock(hashtext('endpoints'), hashtext(:connection))")
+_COUNT = text("SELECT count(*) FROM endpoints WHERE connection = :connection")
+_LOAD = text(f"SELECT {_COLUMNS} FROM endpoints WHERE id = :id")
+_LIST = text(f"""
+SELECT {_COLUMNS} FROM endpoints
+WHERE connection = ANY(CAST(:connections AS text[])) AND (connection, id) > (:connection, :id)
+ORDER BY connection, id LIMIT :limit
+""")
+_LIST_BOUND = text(f"SELECT {_COLUMNS} FROM endpoints WHERE connection = ANY(CAST(:connections AS text[]))")
+_LIST_ALL = text(f"SELECT {_COLUMNS} FROM endpoints")
+_UPDATE = text("""
+UPDATE endpoints SET url = :url, description = :description, resources = CAST(:resources AS text[]),
+    is_full = :is_full, is_ordered = :is_ordered, due_at = :now WHERE id = :id
+""")
+_REPLACE_SECRET = text("""
+UPDATE endpoints SET former_secret = CASE WHEN CAST(:until AS timestamptz) IS NULL THEN NULL ELSE secret END,
+    former_secret_until = :until, secret = :secret WHERE id = :id
+""")
+_ACTIVATE = text("""
+UPDATE endpoints SET state = 'active', reason = NULL, owner = :owner, failing_since = NULL, is_held = false,
+    due_at = :now WHERE id = :id
+""")
+_HURRY = text("UPDATE deliveries SET due_at = :now WHERE endpoint = :id AND state = 'pending'")
+_PAUSE = text("UPDATE endpoints SET state = 'paused', lease = NULL, leased_until = NULL WHERE id = :id")
+_DELETE = text("DELETE FROM endpoints WHERE id = ANY(CAST(:ids AS uuid[]))")
+# What is not delivered is made again if the endpoint goes on one day: it goes on before the first such message.
+_END = text("""
+WITH ended AS (
+    UPDATE deliveries SET state = 'failed', body = NULL, ended_at = :now WHERE endpoint = :id AND state = 'pending'
+    RETURNING feed, after_sequence
+)
+UPDATE endpoints e SET state = 'ended', reason = :reason, lease = NULL, leased_until = NULL,
+    sequence = least(e.sequence, (SELECT min(after_sequence) FROM ended WHERE ended.feed = e.feed))
+WHERE id = :id AND state <> 'ended' AND (CAST(:lease AS uuid) IS NULL OR lease = :lease) RETURNING id
+""")
+_SUPERSEDE = text("""
+UPDATE deliveries SET state = 'superseded', body = NULL, ended_at = :now WHERE endpoint = :id AND state = 'pending'
+""")
+_MOVE = text("""
+UPDATE endpoints SET feed = :feed, sequence = :sequence, lease = NULL, leased_until = NULL, is_held = false,
+    due_at = :now, next_message_at = :now WHERE id = :id
+""")
+_FIND_START = text("""
+SELECT feed, after_sequence FROM deliveries
+WHERE endpoint = :id AND feed IS NOT NULL AND (ended_at IS NULL OR ended_at >= :since) ORDER BY number LIMIT 1
+""")
+# One statement, so that two processes never claim the same: locked rows are passed over.
+_CLAIM = text(f"""
+UPDATE endpoints SET lease = :lease, leased_until = :until, has_news = false
+WHERE id IN (
+    SELECT id FROM endpoints WHERE state = 'active' AND (failing_since IS NULL) = :is_well AND due_at <= :now
+        AND (leased_until IS NULL OR leased_until <= :now)
+    ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+RETURNING {_COLUMNS}
+""")
+_RELEASE = text("""
+UPDATE endpoints SET lease = NULL, leased_until = NULL, is_held = :is_held, due_at = CASE
+    WHEN has_news AND NOT :is_held THEN least(CAST(:due AS timestamptz), greatest(:now, next_message_at))
+    ELSE :due END
+WHERE id = :id AND lease = :lease
+""")
+_NOTE_NEWS = text("""
+UPDATE endpoints SET has_news = true, due_at = CASE
+    WHEN is_held THEN due_at ELSE least(due_at, greatest(CAST(:now AS timestamptz), next_message_at)) END
+WHERE connection = ANY(CAST(:connections AS text[])) AND state = 'active' AND NOT has_news
+""")
+_ADVANCE = text("""
+UPDATE endpoints SET feed = :feed, sequence = :sequence, next_message_at = :next
+WHERE id = :id AND lease = :lease RETURNING id
+""")
+_ADD_DELIVERY = text("""
+INSERT INTO deliveries (endpoint, id, type, state, feed, after_sequence, through_sequence, counts, body, attempts,
+                        status, error, made_at, due_at, ended_at)
+VALUES (:endpoint, :id, :type, :state, :feed, :after, :through, :counts, :body, :attempts, :status, :error, :now,
+        :now, :ended_at)
+RETURNING number
+""")
+_LIST_PENDING = text("""
+SELECT number, id, attempts, due_at, body FROM deliveries WHERE endpoint = :endpoint AND state = 'pending'
+ORDER BY number
+""")
+_RECORD_SUCCESS = text("""
+UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, status = :status, error = NULL, body = NULL,
+    ended_at = :now
+WHERE endpoint = :endpoint AND number = :number AND state = 'pending'
+""")
+_RECORD_FAILURE = text("""
+UPDATE deliveries SET attempts = attempts + 1, status = :status, error = :error, due_at = :due
+WHERE endpoint = :endpoint AND number = :number AND state = 'pending'
+""")
+_NOTE_SUCCESS = text("UPDATE endpoints SET failing_since = NULL WHERE id = :endpoint AND lease = :lease RETURNING id")
+_NOTE_FAILURE = text("""
+UPDATE endpoints SET failing_since = coalesce(failing_since, :now) WHERE id = :endpoint AND lease = :lease
+RETURNING failing_since
+""")
+_LIST_DELIVERIES = text("""
+SELECT d.number, d.id, d.type, d.state, d.feed, e.epoch, d.after_sequence, d.through_sequence, d.counts, d.attempts,
+    d.status, d.error, d.made_at, d.due_at, d.ended_at
+FROM deliveries d JOIN endpoints e ON e.id = d.endpoint
+WHERE d.endpoint = :endpoint AND (CAST(:before AS bigint) IS NULL OR d.number < :before)
+    AND (CAST(:state AS text) IS NULL OR d.state = :state)
+ORDER BY d.number DESC LIMIT :limit
+""")
+_PRUNE = text("""
+DELETE FROM deliveries WHERE (endpoint, number) IN (
+    SELECT endpoint, number FROM deliveries WHERE ended_at < :before ORDER BY ended_at LIMIT :limit)
+""")
+
+
+class LeaseLostError(Exception):
+    """Raised when what was to be stored is of an endpoint whose lease another process or nobody has now."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An endpoint that this process works on, and the lease by which it does."""
+
+    endpoint: WebhookEndpoint
+    lease: UUID
+
+
+class EndpointStore:
+    """Stores what merchants' programs have chosen.
+
+    Every method raises `UnavailableError` when the database does not answer.
+    """
+
+    def __init__(self, database: OwnDatabase) -> None:
+        self._database = database
+
+    async def add(self, endpoint: WebhookEndpoint, now: datetime, *, limit: int) -> bool:
+        """Store a new endpoint. Returns False, and stores nothing, if its connection has `limit` endpoints already."""
+        values = {
+            **_dump_options(endpoint.options),
+            "id": endpoint.id,
+            "connection": endpoint.connection,
+            "epoch": endpoint.epoch,
+            "merchant": endpoint.merchant,
+            "owner": endpoint.owner,
+            "secret": endpoint.secret,
+            "feed": endpoint.position.feed,
+            "sequence": endpoint.position.sequence,
+            "now": now,
+        }
+        async with self._database.transaction() as tx:
+            await tx.execute(_LOCK_CONNECTION, {"connection": endpoint.connection})
+            if (await tx.execute(_COUNT, {"connection": endpoint.connection})).scalar_one() >= limit:
+                return False
+            await tx.execute(_ADD, values)
+            return True
+
+    async def load(self, endpoint: UUID) -> WebhookEndpoint | None:
+        """Return an endpoint; None if there is none with this id."""
+        async with self._database.transaction() as tx:
+            row = (await tx.execute(_LOAD, {"id": endpoint})).one_or_none()
+        return _build_endpoint(row) if row is not None else None
+
+    async def list_page(self, connections: Sequence[str], after: tuple[str, UUID], limit: int) -> list[WebhookEndpoint]:
+        """Return endpoints of these connections behind the place `after`, sorted by connection and id."""
+        values = {"connections": list(connections), "connection": after[0], "id": after[1], "limit": limit}
+        async with self._database.transaction() as tx:
+            return [_build_endpoint(row) for row in await tx.execute(_LIST, values)]
+
+    async def list_of(self, connections: Iterable[str] | None) -> list[WebhookEndpoint]:
+        """Return all endpoints of these connections; of all connections for None."""
+        statement = _LIST_ALL if connections is None else _LIST_BOUND
+        values = {} if connections is None else {"connections": list(connections)}
+        async with self._database.transaction() as tx:
+            return [_build_endpoint(row) for row in await tx.execute(statement, values)]
+
+    async def update(
+        self,
+        endpoint: UUID,
+        now: datetime,
+        *,
+        options: EndpointOptions,
+        secret: str | None = None,
+        former_until: datetime | None = None,
+        owner: str | None = None,
+        is_paused: bool = False,
+    ) -> None:
+        """Store what somebody has changed of an endpoint.
+
+        `secret` is a new encrypted one; the former one signs too until `former_until`. With `owner` the endpoint
+        becomes active, and belongs to this owner; its messages are tried again at once. With `is_paused` it rests.
+        """
+        async with self._database.transaction() as tx:
+            await tx.execute(_UPDATE, {**_dump_options(options), "id": endpoint, "now": now})
+            if secret is not None:
+                await tx.execute(_REPLACE_SECRET, {"id": endpoint, "secret": secret, "until": former_until})
+            if owner is not None:
+                await tx.execute(_ACTIVATE, {"id": endpoint, "owner": owner, "now": now})
+                await tx.execute(_HURRY, {"id": endpoint, "now": now})
+            elif is_paused:
+                await tx.execute(_PAUSE, {"id": endpoint})
+
+    async def delete(self, endpoints: Iterable[UUID]) -> None:
+        """Delete endpoints and all messages to them."""
+        async with self._database.transaction() as tx:
+            await tx.execute(_DELETE, {"ids": list(endpoints)})
+
+    async def end(self, endpoint: UUID, reason: str, now: datetime, lease: UUID | None = None) -> bool:
+        """End an endpoint, and return whether that has ended it. With `lease`, only while that is held."""
+        async with self._database.transaction() as tx:
+            values = {"id": endpoint, "reason": reason, "now": now, "lease": lease}
+            return (await tx.execute(_END, values)).one_or_none() is not None
+
+    async def move(self, endpoint: UUID, position: FeedCursor, now: datetime) -> None:
+        """Let an endpoint go on from `position`, and forget the messages that are not delivered yet."""
+        async with self._database.transaction() as tx:
+            await tx.execute(_SUPERSEDE, {"id": endpoint, "now": now})
+            values = {"id": endpoint, "feed": position.feed, "sequence": position.sequence, "now": now}
+            await tx.execute(_MOVE, values)
+
+    async def find_start(self, endpoint: WebhookEndpoint, since: datetime) -> FeedCursor:
+        """Return the position before the first message that was not delivered before `since`, of those that are kept.
+
+        It is the endpoint's own position if there is none.
+        """
+        async with self._database.transaction() as tx:
+            row = (await tx.execute(_FIND_START, {"id": endpoint.id, "since": since})).one_or_none()
+        return FeedCursor(row.feed, endpoint.epoch, row.after_sequence) if row is not None else endpoint.position
+
+    async def list_deliveries(
+        self, endpoint: UUID, *, before: int | None, state: str | None, limit: int
+    ) -> list[Delivery]:
+        """Return messages to an endpoint, newest first, those with lower numbers than `before`."""
+        values = {"endpoint": endpoint, "before": before, "state": state, "limit": limit}
+        async with self._database.transaction() as tx:
+            return [_build_delivery(row) for row in await tx.execute(_LIST_DELIVERIES, values)]
+
+    async def add_test(self, endpoint: UUID, message: NewMessage, attempt: Attempt, now: datetime) -> None:
+        """Store a test that was sent, with what came of it."""
+        async with self._database.transaction() as tx:
+            await _add_delivery(tx, endpoint, message, now, attempt)
+
+    async def prune(self, now: datetime) -> bool:
+        """Delete some deliveries that ended more than `KEPT_DAYS` ago, and return whether there may be more."""
+        values = {"before": now - timedelta(days=KEPT_DAYS), "limit": PRUNED_AT_ONCE}
+        async with self._database.transaction() as tx:
+            return (await tx.execute(_PRUNE, values)).rowcount == PRUNED_AT_ONCE
+
+
+class DeliveryStore:
+    """Stores what the delivering processes do."""
+
+    def __init__(self, database: OwnDatabase) -> None:
+        self._database = database
+
+    async def note_news(self, connections: Iterable[str], now: datetime) -> None:
+        """Let the endpoints of these connections be looked at, because there are changes or rights have changed."""
+        async with self._database.transaction() as tx:
+            await tx.execute(_NOTE_NEWS, {"connections": list(connections), "now": now})
+
+    async def claim(self, now: datetime, *, is_well: bool, limit: int) -> list[Claim]:
+        """Claim endpoints that are due: those whose last attempt has succeeded, or those whose last one has failed."""
+        lease = uuid4()
+        values = {
+            "lease": lease,
+            "now": now,
+            "until": now + timedelta(seconds=LEASE_SECONDS),
+            "is_well": is_well,
+            "limit": limit,
+        }
+        async with self._database.transaction() as tx:
+            return [Claim(_build_endpoint(row), lease) for row in await tx.execute(_CLAIM, values)]
+
+    async def release(self, claim: Claim, now: datetime, due: datetime, *, is_held: bool) -> None:
+        """Give an endpoint back. It is due at `due`, or with the next change unless it `is_held`."""
+        values = {"id": claim.endpoint.id, "lease": claim.lease, "now": now, "due": due, "is_held": is_held}
+        async with self._database.transaction() as tx:
+            await tx.execute(_RELEASE, values)
+
+    async def list_pending(self, endpoint: UUID) -> list[PendingDelivery]:
+        """Return the messages to an endpoint that are not delivered, in the order in which they were made."""
+        async with self._database.transaction() as tx:
+            rows = await tx.execute(_LIST_PENDING, {"endpoint": endpoint})
+            return [PendingDelivery(row.number, row.id, row.attempts, row.due_at, row.body) for row in rows]
+
+    async def advance(
+        self,
+        claim: Claim,
+        position: FeedCursor,
+        now: datetime,
+        *,
+        message: NewMessage | None = None,
+        next_message_at: datetime,
+    ) -> None:
+        """Store a new message and that the endpoint stands behind it now. Raises `LeaseLostError`."""
+        values = {
+            "id": claim.endpoint.id,
+            "lease": claim.lease,
+            "feed": position.feed,
+            "sequence": position.sequence,
+            "next": next_message_at,
+        }
+        async with self._database.transaction() as tx:
+            if (await tx.execute(_ADVANCE, values)).one_or_none() is None:
+                raise LeaseLostError
+            if message is not None:
+                await _add_delivery(tx, claim.endpoint.id, message, now)
+
+    async def record_success(self, claim: Claim, number: int, attempt: Attempt, now: datetime) -> None:
+        """Store that a message was delivered. Raises `LeaseLostError`."""
+        own = {"endpoint": claim.endpoint.id, "lease": claim.lease}
+        async with self._database.transaction() as tx:
+            if (await tx.execute(_NOTE_SUCCESS, own)).one_or_none() is None:
+                raise LeaseLostError
+            values = {"endpoint": claim.endpoint.id, "number": number, "status": attempt.status, "now": now}
+            await tx.execute(_RECORD_SUCCESS, values)
+
+    async def record_failure(
+        self, claim: Claim, number: int, attempt: Attempt, now: datetime, due: datetime
+    ) -> datetime:
+        """Store that an attempt has failed, and return since when all attempts have. Raises `LeaseLostError`."""
+        own = {"endpoint": claim.endpoint.id, "lease": claim.lease, "now": now}
+        async with self._database.transaction() as tx:
+            failing_since: datetime | None = (await tx.execute(_NOTE_FAILURE, own)).scalar_one_or_none()
+            if failing_since is None:
+                raise LeaseLostError
+            values = {
+                "endpoint": claim.endpoint.id,
+                "number": number,
+                "status": attempt.status,
+                "error": attempt.error,
+                "due": due,
+            }
+            await tx.execute(_RECORD_FAILURE, values)
+        return failing_since
+
+
+async def _add_delivery(
+    tx: AsyncConnection, endpoint: UUID, message: NewMessage, now: datetime, attempt: Attempt | None = None
+) -> None:
+    """Store a message; with `attempt`, as one that was sent once and has ended with it."""
+    has_ended = attempt is not None
+    values = {
+        "endpoint": endpoint,
+        "id": message.id,
+        "type": message.type,
+        "state": "pending" if attempt is None else "delivered" if attempt.is_delivered else "failed",
+        "feed": message.after.feed if message.after is not None else None,
+        "after": message.after.sequence if message.after is not None else None,
+        "through": message.through.sequence if message.through is not None else None,
+        "counts": orjson.dumps(dict(message.counts)).decode(),
+        "body": None if has_ended else message.body,
+        "attempts": 1 if has_ended else 0,
+        "status": attempt.status if attempt is not None else None,
+        "error": attempt.error if attempt is not None else None,
+        "now": now,
+        "ended_at": now if has_ended else None,
+    }
+    await tx.execute(_ADD_DELIVERY, values)
+
+
+def _dump_options(options: EndpointOptions) -> Mapping[str, Any]:
+    return {
+        "url": options.url,
+        "description": options.description,
+        "resources": list(options.resources) if options.resources is not None else None,
+        "is_full": options.is_full,
+        "is_ordered": options.is_ordered,
+    }
+
+
+def _build_endpoint(row: Row[Any]) -> WebhookEndpoint:
+    resources = tuple(row.resources) if row.resources is not None else None
+    return WebhookEndpoint(
+        id=row.id,
+        connection=row.connection,
+        epoch=row.epoch,
+        merchant=row.merchant,
+        owner=row.owner,
+        options=EndpointOptions(row.url, row.description, resources, row.is_full, row.is_ordered),
+        secret=row.secret,
+        former_secret=row.former_secret,
+        former_secret_until=row.former_secret_until,
+        state=row.state,
+        reason=row.reason,
+        position=FeedCursor(row.feed, row.epoch, row.sequence),
+        failing_since=row.failing_since,
+        made_at=row.made_at,
+        next_message_at=row.next_message_at,
+    )
+
+
+def _build_delivery(row: Row[Any]) -> Delivery:
+    def build_cursor(sequence: int | None) -> FeedCursor | None:
+        return FeedCursor(row.feed, row.epoch, sequence) if sequence is not None else None
+
+    return Delivery(
+        number=row.number,
+        id=row.id,
+        type=row.type,
+        state=row.state,
+        after=build_cursor(row.after_sequence),
+        through=build_cursor(row.through_sequence),
+        counts=orjson.loads(row.counts),
+        attempts=row.attempts,
+        status=row.status,
+        error=row.error,
+        made_at=row.made_at,
+        due_at=row.due_at,
+        ended_at=row.ended_at,
+    )

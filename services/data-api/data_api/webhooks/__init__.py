@@ -1,0 +1,1 @@
+"""Webhooks to readers: endpoints, the messages that tell them of changes, and how these are delivered."""

@@ -1,0 +1,118 @@
+"""To which addresses webhooks are sent, and to which never."""
+
+import ssl
+from collections.abc import AsyncIterator
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import pytest
+
+from certificates import Authority
+from data_api.client.public_addresses import AddressRules, is_public
+from data_api.client.receivers import ReceiverClient
+from merchant_sync.stack import Stack
+from receiver import Receiver, serve_receiver
+from v1_server import V1
+from webhook_world import Names, WebhookWorld, open_webhooks
+
+PUBLIC = ip_address("203.0.114.7")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254"),
+        *("100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
+        *("::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1"),
+        *("64:ff9b::a9fe:a9fe", "fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1", "2001:db8::1"),
+        *("2002:7f00:1::", "2001:0:7f00:1::", "64:ff9b:1::1", "100::1", "4000::1"),
+    ],
+)
+def test_an_address_that_is_not_of_the_internet_is_not_public(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "203.0.114.7", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with serve_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def strict(v1: V1, postgres: Stack) -> AsyncIterator[WebhookWorld]:
+    """A data API that sends webhooks to public addresses only, as it does by default."""
+    async with open_webhooks(v1, postgres.build_admin_database_url(), networks=()) as world:
+        yield world
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://127.0.0.1/", "not a public address"),
+        ("https://169.254.169.254/latest/meta-data/", "not a public address"),
+        ("https://[::1]:5010/", "not a public address"),
+        ("https://[::ffff:10.0.0.1]/", "not a public address"),
+        ("https://2130706433/", "not a public address"),
+        ("https://0x7f.1/", "not a public address"),
+        ("https://localhost/", "not a public address"),
+        ("https://inside.example/", "not a public address"),
+        ("https://half.example/", "not a public address"),
+        ("http://public.example/", "https"),
+        ("https://nobody.invalid/", "no address is known"),
+        ("ftp://public.example/", "https://"),
+        ("https:///path", "https://"),
+        ("https://user:word@public.example/", "no user name"),
+        ("https://public.example/#part", "no fragment"),
+        ("not a url", "https://"),
+        ("https://public.example:99999/", "a port"),
+    ],
+)
+async def test_an_address_where_nothing_may_be_sent_is_refused(strict: WebhookWorld, url: str, reason: str) -> None:
+    strict.names.addresses = {
+        "inside.example": [[ip_address("10.0.0.5")]],
+        "half.example": [[PUBLIC, ip_address("10.0.0.5")]],
+        "public.example": [[PUBLIC]],
+    }
+    answer = await strict.request("POST", json={"url": url})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("url: ") and reason in answer.json()["detail"]
+    assert (await strict.request("GET")).json()["endpoints"] == []
+
+
+@pytest.mark.integration
+async def test_a_name_that_leads_elsewhere_later_is_refused_at_each_connection(
+    strict: WebhookWorld, receiver: Receiver
+) -> None:
+    strict.names.addresses = {"rebinding.example": [[PUBLIC], [ip_address("127.0.0.1")]]}
+    made = await strict.make(f"https://rebinding.example:{receiver.port}/")
+    await strict.write("1", n=1)
+    await strict.step()
+    (pending,) = await strict.list_deliveries(made)
+    assert pending["error"] == "rebinding.example is at 127.0.0.1, which is not a public address"
+    tested = (await strict.request("POST", f"/{made['id']}/test")).json()
+    assert (tested["delivered"], tested["status"]) == (False, None)
+    changed = await strict.request("PATCH", f"/{made['id']}", json={"url": f"https://127.0.0.1:{receiver.port}/"})
+    assert changed.status_code == 400
+    assert receiver.received == []
+
+
+async def test_a_certificate_must_be_for_the_name(tmp_path: Path) -> None:
+    names = Names()
+    names.addresses = {name: [[ip_address("127.0.0.1")]] for name in ("hooks.example", "other.example")}
+    authority = Authority(tmp_path, "authority")
+    pair = authority.sign("receiver", "hooks.example")
+    async with serve_receiver(ssl_certfile=pair.cert, ssl_keyfile=pair.key) as receiver:
+        rules = AddressRules([ip_network("127.0.0.0/8")])
+        client = ReceiverClient(rules, names.resolve, ssl.create_default_context(cafile=str(authority.ca)))
+        good = await client.send(f"https://hooks.example:{receiver.port}/", {}, b"{}")
+        wrong = await client.send(f"https://other.example:{receiver.port}/", {}, b"{}")
+        await client.close()
+    assert (good.status, good.error) == (204, None)
+    assert wrong.status is None and "certificate" in str(wrong.error).lower()
+    assert len(receiver.received) == 1
