@@ -43,7 +43,7 @@ SECRETS_BY_PART = {
     ),
     SCHEDULER: (),
     SPACES_WRITER: _BUCKET,
-    DATA_API: _BUCKET,
+    DATA_API: (*_BUCKET, "ENDPOINT_ENCRYPTION_KEYS"),
     **{
         manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
         for manifest in MANIFESTS
@@ -71,7 +71,8 @@ def build_named_secrets(secrets: Mapping[str, str]) -> Settings:
         )
     for part in SECRETS_BY_PART:
         named |= {_name_own(part, name): value for name, value in build_key_settings(part, secrets).items()}
-    named["TOKEN_ENCRYPTION_KEYS"] = f"k1:{secrets['token_encryption_key']}"
+    for kind in ("token", "endpoint"):
+        named[f"{kind.upper()}_ENCRYPTION_KEYS"] = f"k1:{secrets[f'{kind}_encryption_key']}"
     return named
 
 

@@ -52,6 +52,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
     **{get_kafka_secret_name(user): _generate_token for user in list_users(PLATFORMS)},
     "state_token_secret": _generate_key,
     "token_encryption_key": _generate_key,
+    "endpoint_encryption_key": _generate_key,
 }
 
 

@@ -60,7 +60,7 @@ def _list_readers(manifest: Manifest, setting: Setting) -> tuple[str, ...]:
 
 _READERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "STATE_TOKEN_SECRET"), (GATEWAY,)),
-    **dict.fromkeys(("DATA_API_KEYS", "DATA_API_REPLICA_URL"), (DATA_API,)),
+    **dict.fromkeys(("DATA_API_KEYS", "DATA_API_REPLICA_URL", "ENDPOINT_ENCRYPTION_KEYS"), (DATA_API,)),
     **dict.fromkeys((f"{owner.upper()}_DATABASE_URL" for owner in OWNERS.values()), ()),
     **{
         setting.name: _list_readers(manifest, setting)
@@ -206,6 +206,7 @@ class Environment:
             "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],
             "TOKEN_ENCRYPTION_KEYS": f"k1:{self.secrets['token_encryption_key']}",
+            "ENDPOINT_ENCRYPTION_KEYS": f"k1:{self.secrets['endpoint_encryption_key']}",
             "GATEWAY_HOST": HOST,
             "DATA_API_HOST": HOST,
             "HOST": HOST,

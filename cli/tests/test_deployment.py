@@ -53,7 +53,13 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     [
         ("scheduler", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES", *LOGIN}),
         ("spaces-writer", {"DATABASE_URL", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", *LOGIN}),
-        ("data-api", {"DATABASE_URL", "GATEWAY_KEY", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", *LOGIN}),
+        (
+            "data-api",
+            {
+                *("DATABASE_URL", "GATEWAY_KEY", "SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"),
+                *("ENDPOINT_ENCRYPTION_KEYS", *LOGIN),
+            },
+        ),
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),

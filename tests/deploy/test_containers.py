@@ -108,7 +108,7 @@ NOT_FOR_PRODUCTION = {
     *("DATA_API_DATABASE_URL", "DATA_API_HOST", "DATA_API_URL", "SNAPSHOT_CACHE_DIR"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
     # Generated.
-    *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", *KEYS),
+    *("STATE_TOKEN_SECRET", "TOKEN_ENCRYPTION_KEYS", "ENDPOINT_ENCRYPTION_KEYS", *KEYS),
     # Compose brings one database.
     "DATA_API_REPLICA_URL",
     # Compose's network for calls between services leads nowhere else, so they need no TLS there.

@@ -10,10 +10,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -35,7 +38,8 @@ from world import World, wait_until
 ROOT = Path(__file__).parents[2]
 DATA_API, PAAS = ROOT / "docs" / "data-api.md", ROOT / "docs" / "deploy-paas.md"
 PREAMBLES = "Before the examples"
-STREAM, COPY = "A stream of changes", "To hold a copy"
+SCOPES = ("--scope", "read", "--scope", "refresh", "--scope", "manage")
+STREAM, COPY, RECEIVE = "A stream of changes", "To hold a copy", "Receive"
 OUTPUTS = {
     "Fetch the data": r"success\D+[1-9]",
     "Fetch it and ask for newer data": r'refresh"?: ?"?(started|in_progress)\b',
@@ -48,6 +52,7 @@ OUTPUTS = {
     "One record": r"20\d\d-[\s\S]*\S",
     "Changes": r"next_cursor|0 changes; go on from \S+",
     "Refresh and wait for it": r"success|storing",
+    "Make an endpoint": r"delivered\"?'?: ?(true|True)",
 }
 """What each example prints that ends by itself, by the heading that it stands below."""
 SETTINGS: dict[str, type[BaseSettings]] = {
@@ -96,7 +101,7 @@ def list_cases(headings: set[str]) -> list[Any]:
 
 
 def list_documented_routes() -> set[tuple[str, str]]:
-    rows = re.findall(r"^\| (`(?:GET|POST) /.*?) \|", DATA_API.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`(?:GET|POST|PATCH|DELETE) /.*?) \|", DATA_API.read_text(), re.MULTILINE)
     return {(method.lower(), path) for row in rows for method, path in re.findall(r"`(\w+) (/\S*)`", row)}
 
 
@@ -136,7 +141,7 @@ def test_each_address_in_an_example_is_a_route_with_parameters_of_its_own() -> N
 
 def test_every_runnable_example_is_run() -> None:
     runnable = {one.heading for one in list_examples(DATA_API) if one.language in ("sh", "python", "mjs")}
-    assert runnable == {*OUTPUTS, STREAM, COPY, PREAMBLES}
+    assert runnable == {*OUTPUTS, STREAM, COPY, RECEIVE, PREAMBLES}
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,8 @@ class Reader:
     shop: str
     keys: dict[str, str]
     folder: Path
+    hook: str
+    """The address of a receiver that takes every webhook."""
 
     def build_environment(self, language: str) -> dict[str, str]:
         """Return the environment of an example. There, `curl` fails at an HTTP error, and shows no progress."""
@@ -157,10 +164,11 @@ class Reader:
             "API": self.world.stack.data_api_url,
             "KEY": self.keys[language],
             "CONNECTION": f"shopify:{self.shop}",
+            "HOOK": self.hook,
         }
 
     @contextmanager
-    def start(self, example: Example) -> Iterator["Run"]:
+    def start(self, example: Example, **environment: str) -> Iterator["Run"]:
         """Run an example behind what its language's examples have in common, until the context ends."""
         preamble = "".join(
             one.code for one in list_examples(DATA_API) if (one.heading, one.language) == (PREAMBLES, example.language)
@@ -169,7 +177,7 @@ class Reader:
         path.write_text(preamble + example.code)
         shell = ["bash", "-eu", "-o", "pipefail"]
         command = [*{"sh": shell, "python": [sys.executable], "mjs": ["node"]}[example.language], str(path)]
-        with run_command(command, self.build_environment(example.language), self.folder) as run:
+        with run_command(command, self.build_environment(example.language) | environment, self.folder) as run:
             yield run
 
     def edit(self, title: str) -> None:
@@ -228,21 +236,44 @@ def connected_shop() -> dict[str, Any]:
 
 
 @pytest.fixture
-def reader(world: World, connected_shop: dict[str, Any], tmp_path: Path) -> Reader:
+def reader(world: World, connected_shop: dict[str, Any], tmp_path: Path) -> Iterator[Reader]:
     """Connect a shop, and make keys for it."""
     if not connected_shop:
         shop = world.make_shop(products=5)
         world.connect_and_sync(shop)
         keys = {language: make_key(world, f"shopify:{shop}", language) for language in ("sh", "python", "mjs")}
         connected_shop.update(shop=shop, keys=keys)
-    reader = Reader(world, connected_shop["shop"], connected_shop["keys"], tmp_path)
-    for key in reader.keys.values():
-        wait_until(lambda key=key: fetch(reader, key, "/fetch-data").status_code == 200 or None)
-    return reader
+    with serve_hook() as hook:
+        reader = Reader(world, connected_shop["shop"], connected_shop["keys"], tmp_path, hook)
+        for key in reader.keys.values():
+            wait_until(lambda key=key: fetch(reader, key, "/fetch-data").status_code == 200 or None)
+        yield reader
+
+
+class _TakeAll(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextmanager
+def serve_hook() -> Iterator[str]:
+    """Serve a receiver that takes every webhook; yield its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _TakeAll)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def make_key(world: World, connection: str, name: str) -> str:
-    words = ("keys", "make", "--connection", connection, "--name", name, "--scope", "read", "--scope", "refresh")
+    words = ("keys", "make", "--connection", connection, "--name", name, *SCOPES)
     result = CliRunner().invoke(app, [*words, "--data", str(world.stack.data_dir)])
     assert result.exit_code == 0, result.output + result.stderr
     return result.stdout.strip()
@@ -291,6 +322,29 @@ def test_the_documented_copy_equals_what_is_stored(reader: Reader, example: Exam
     assert load_copy(path) == before != world.load_records(shop)
     with reader.start(example):
         wait_until_copied()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("example", list_cases({RECEIVE}))
+def test_a_documented_receiver_takes_what_is_signed_and_nothing_else(reader: Reader, example: Example) -> None:
+    port = choose_port()
+    hook, headers = f"http://127.0.0.1:{port}/", {"X-API-Key": reader.keys[example.language]}
+    endpoints = f"{reader.world.stack.data_api_url}/v1/endpoints"
+    made = httpx.post(endpoints, json={"url": hook}, headers=headers, timeout=30).raise_for_status().json()
+    with reader.start(example, SECRET=made["secret"], PORT=str(port)) as run:
+        wait_until(lambda: send_unsigned(hook) == 401 or None)
+        reader.edit(f"Told to {example.language}")
+        run.wait_for(r"records.changed \{ ?'?products'?: 1")
+    httpx.delete(f"{endpoints}/{made['id']}", headers=headers, timeout=30).raise_for_status()
+
+
+def send_unsigned(hook: str) -> int | None:
+    """Send a message with a wrong signature; return the status, None while nobody answers."""
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,bm8="}
+    try:
+        return httpx.post(hook, json={"type": "records.changed"}, headers=headers).status_code
+    except httpx.TransportError:
+        return None
 
 
 def load_copy(path: Path) -> dict[tuple[str, str], Any]:

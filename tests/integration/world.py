@@ -26,6 +26,8 @@ OPEN_STATES = {"queued", "running", "storing"}
 CACHED_JARS = Path(__file__).parents[2] / "data" / "cache"
 
 SETTINGS = {
+    # Receivers of webhooks are on this machine.
+    "ENDPOINT_PRIVATE_NETWORKS": "127.0.0.0/8",
     "GATEWAY_PORT": "0",
     "DATA_API_PORT": "0",
     "POLL_SPREAD_SECONDS": "0",

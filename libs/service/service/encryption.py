@@ -48,13 +48,18 @@ class ContextCipher:
         except (InvalidTag, ValueError) as error:
             raise DecryptionError("it was encrypted for something else") from error
 
+    @property
+    def current_key(self) -> str:
+        """The id of the current key, with which an encrypted value begins, before a dot."""
+        return self._current
+
     def is_encrypted_with_current_key(self, encrypted: str) -> bool:
         """Return whether the value was encrypted with the current key, the first of `keys`."""
         return encrypted.partition(".")[0] == self._current
 
 
 def parse_encryption_keys(value: object) -> dict[str, bytes]:
-    """Parse `id:key`, several separated by commas; keys are 32 bytes in base64. Raises `ValueError` without the keys."""
+    """Parse `id:key`, several separated by commas; a key is 32 bytes in base64. Raises `ValueError`."""
     keys: dict[str, bytes] = {}
     for key_id, encoded in _parse_named_keys(str(value)):
         try:

@@ -38,7 +38,7 @@ OWN_SETTINGS: Mapping[str, Check] = {
             ),
             *("WEBHOOK_MAX_BYTES", "GATEWAY_MAX_CONNECTIONS", "TRUSTED_PROXIES"),
             *("DATA_API_URL", "DATA_API_HOST", "DATA_API_PORT", "DATA_API_MAX_CONNECTIONS"),
-            "DATA_API_REQUESTS_PER_MINUTE",
+            *("DATA_API_REQUESTS_PER_MINUTE", "ENDPOINT_PRIVATE_NETWORKS"),
             *("DATA_API_DEMO", "STREAM_SECONDS", "SNAPSHOT_CACHE_BYTES", "SNAPSHOT_CACHE_DIR"),
             *("INTERNAL_TLS_CA_FILE", "INTERNAL_TLS_CERT_FILE", "INTERNAL_TLS_KEY_FILE", "INTERNAL_KEY_HASHES"),
             *("OTEL_EXPORTER_OTLP_ENDPOINT", "HOST", "PORT"),
@@ -50,7 +50,7 @@ OWN_SETTINGS: Mapping[str, Check] = {
     **dict.fromkeys(
         ("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "SPACES_SECRET_KEY", "KAFKA_PASSWORD"), check_secret
     ),
-    "TOKEN_ENCRYPTION_KEYS": check_named_secrets,
+    **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "ENDPOINT_ENCRYPTION_KEYS"), check_named_secrets),
     "DATA_API_KEYS": check_operator_keys,
     **dict.fromkeys(
         (

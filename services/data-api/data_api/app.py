@@ -39,6 +39,7 @@ from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
 from data_api.webhooks.delivery import WebhookDeliverer
 from data_api.webhooks.owners import EndpointOwners
+from data_api.webhooks.secrets import EndpointSecrets
 from data_api.webhooks.sender import MessageSender
 from data_api.webhooks.service import EndpointService
 from messaging.errors import UnavailableError
@@ -57,8 +58,8 @@ from service.settings import load_settings
 SERVICE = "data-api"
 CATCH_UP_SECONDS = 120.0
 """How long reading what is known may take at the start, before the start is tried again."""
-PRUNE_SECONDS = 600.0
-"""How often deliveries that ended long ago are deleted."""
+CLEAN_UP_SECONDS = 300.0
+"""How often deliveries that ended long ago are deleted, and secrets under an older key encrypted anew."""
 
 
 async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
@@ -167,7 +168,8 @@ async def _start_webhooks(
     rules = AddressRules(settings.endpoint_private_networks)
     receivers = ReceiverClient(rules, resolver.resolve, ssl.create_default_context())
     exit_stack.push_async_callback(receivers.close)
-    sender = MessageSender(receivers, ContextCipher(settings.endpoint_encryption_keys), _get_time)
+    secrets = EndpointSecrets(ContextCipher(settings.endpoint_encryption_keys))
+    sender = MessageSender(receivers, secrets, _get_time)
     endpoints = EndpointStore(database)
     deliverer = WebhookDeliverer(
         endpoints,
@@ -181,11 +183,11 @@ async def _start_webhooks(
     )
     await exit_stack.enter_async_context(deliverer.run())
 
-    async def prune() -> bool:
-        return await endpoints.prune(_get_time())
+    async def clean_up() -> bool:
+        return await endpoints.prune(_get_time()) | await secrets.renew(endpoints)
 
-    await exit_stack.enter_async_context(PeriodicTask("old deliveries", prune, interval=PRUNE_SECONDS).run())
-    return EndpointService(reads, endpoints, receivers, sender, limits, _get_time), deliverer
+    await exit_stack.enter_async_context(PeriodicTask("endpoints", clean_up, interval=CLEAN_UP_SECONDS).run())
+    return EndpointService(reads, endpoints, receivers, sender, secrets, limits, _get_time), deliverer
 
 
 def _get_time() -> datetime:

@@ -1,6 +1,8 @@
 """The settings of the data API: the operator's own keys, and what is refused by name."""
 
+from base64 import b64encode
 from hashlib import sha256
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ REQUIRED = {
     "spaces_access_key": "an access key",
     "spaces_secret_key": "a secret key",
     "spaces_bucket": "documents",
+    "endpoint_encryption_keys": f"k1:{b64encode(bytes(32)).decode()}",
 }
 FIRST, SECOND = "first-key-of-an-operator-0001", "second-key-of-an-operator-002"
 
@@ -67,3 +70,11 @@ def test_production_says_which_proxies_are_in_front_of_the_public_port() -> None
     with pytest.raises(ValueError, match="production needs the networks of the proxies"):
         make_settings(merchant_sync_env="production")
     assert make_settings(merchant_sync_env="production", trusted_proxies="none").trusted_proxies == ()
+
+
+def test_private_networks_are_none_unless_they_are_named() -> None:
+    assert make_settings().endpoint_private_networks == ()
+    named = make_settings(endpoint_private_networks="10.20.0.0/16, fd00::/8")
+    assert named.endpoint_private_networks == (ip_network("10.20.0.0/16"), ip_network("fd00::/8"))
+    with pytest.raises(ValidationError, match="must be networks such as"):
+        make_settings(endpoint_private_networks="10.20.0.1/16")

@@ -12,10 +12,11 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from api_builders import ACME, OTHER, make_key, make_keys
 from data_api.webhooks.delivery import RETRY_SECONDS, DeliveryStore
+from data_api.webhooks.sender import MessageSender
 from merchant_sync.stack import Stack
 from receiver import Receiver, serve_receiver
 from v1_server import OTHER_KEY, V1
-from webhook_world import MANAGE, DeliveryProcess, WebhookWorld, open_webhooks
+from webhook_world import MANAGE, DeliveryProcess, WebhookWorld, make_secrets, open_webhooks
 
 pytestmark = pytest.mark.integration
 
@@ -487,3 +488,18 @@ async def test_no_secret_and_no_body_stays_readable_in_the_database(world: Webho
     assert made["secret"].removeprefix("whsec_") not in "".join(rows)
     assert "nobody must keep this" not in "".join(rows)
     assert receiver.messages[0]["data"]["changes"][0]["data"] == {"title": "nobody must keep this"}
+
+
+async def test_a_secret_outlives_the_key_under_which_it_was_stored(world: WebhookWorld, receiver: Receiver) -> None:
+    world.time = datetime.now(UTC)
+    made = await world.make(receiver.url)
+    for keys in (("k2", "k1"), ("k2",)):
+        secrets = make_secrets(*keys)
+        assert await secrets.renew(world.endpoints) is False
+        world.process.deliverer._sender = MessageSender(world.receivers, secrets, world.get_time)
+        await world.write("1", n=keys[-1])
+        await world.step()
+        receiver.received[-1].verify(made["secret"])
+    assert len(receiver.received) == 2
+    stored = await world.endpoints.load(UUID(made["id"]))
+    assert stored is not None and stored.secret.startswith("k2.")

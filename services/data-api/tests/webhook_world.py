@@ -21,6 +21,7 @@ from data_api.store.endpoints import DeliveryStore, EndpointStore
 from data_api.store.own_database import OwnDatabase
 from data_api.webhooks.delivery import WebhookDeliverer
 from data_api.webhooks.owners import EndpointOwners
+from data_api.webhooks.secrets import EndpointSecrets
 from data_api.webhooks.sender import MessageSender
 from data_api.webhooks.service import EndpointService
 from service.encryption import ContextCipher
@@ -28,6 +29,11 @@ from stream_server import serve_application
 from v1_server import V1
 
 MANAGE = ("read", "refresh", "manage")
+
+
+def make_secrets(*keys: str) -> EndpointSecrets:
+    """Make what encrypts with the first of these keys, and decrypts with all."""
+    return EndpointSecrets(ContextCipher({key: key.encode() * 16 for key in keys}))
 
 
 class Names:
@@ -79,12 +85,13 @@ class WebhookWorld:
         self.results: list[str] = []
         rules = AddressRules(ip_network(network) for network in networks)
         self.receivers = ReceiverClient(rules, self.names.resolve, ssl.create_default_context())
-        self.cipher = ContextCipher({"k1": b"k" * 32})
-        self.sender = MessageSender(self.receivers, self.cipher, self.get_time)
+        self.sender = MessageSender(self.receivers, make_secrets("k1"), self.get_time)
         self.endpoints = EndpointStore(database)
         v1.state.apply_keys(make_keys(make_key(scopes=MANAGE), revision=2))
         self.revision = 2
-        service = EndpointService(v1.reads, self.endpoints, self.receivers, self.sender, v1.limits, self.get_time)
+        service = EndpointService(
+            v1.reads, self.endpoints, self.receivers, self.sender, make_secrets("k1"), v1.limits, self.get_time
+        )
         self.application = OperationDispatcher(
             build_endpoint_operations(service, v1.access),
             v1.access,

@@ -145,6 +145,14 @@ WHERE d.endpoint = :endpoint AND (CAST(:before AS bigint) IS NULL OR d.number < 
     AND (CAST(:state AS text) IS NULL OR d.state = :state)
 ORDER BY d.number DESC LIMIT :limit
 """)
+_LIST_OLD_SECRETS = text(f"""
+SELECT {_COLUMNS} FROM endpoints
+WHERE split_part(secret, '.', 1) <> :key OR split_part(former_secret, '.', 1) <> :key LIMIT :limit
+""")
+_REPLACE_CIPHERTEXT = text("""
+UPDATE endpoints SET secret = :secret, former_secret = :former_secret
+WHERE id = :id AND secret = :old AND former_secret IS NOT DISTINCT FROM CAST(:old_former AS text)
+""")
 _PRUNE = text("""
 DELETE FROM deliveries WHERE (endpoint, number) IN (
     SELECT endpoint, number FROM deliveries WHERE ended_at < :before ORDER BY ended_at LIMIT :limit)
@@ -277,6 +285,23 @@ class EndpointStore:
         """Store a test that was sent, with what came of it."""
         async with self._database.transaction() as tx:
             await _add_delivery(tx, endpoint, message, now, attempt)
+
+    async def list_old_secrets(self, key: str, limit: int) -> list[WebhookEndpoint]:
+        """Return some endpoints with a secret that is encrypted under another key than the one with this id."""
+        async with self._database.transaction() as tx:
+            return [_build_endpoint(row) for row in await tx.execute(_LIST_OLD_SECRETS, {"key": key, "limit": limit})]
+
+    async def replace_ciphertexts(self, endpoint: WebhookEndpoint, secret: str, former_secret: str | None) -> None:
+        """Store the endpoint's secrets as they are encrypted now, unless they have changed since they were loaded."""
+        values = {
+            "id": endpoint.id,
+            "secret": secret,
+            "former_secret": former_secret,
+            "old": endpoint.secret,
+            "old_former": endpoint.former_secret,
+        }
+        async with self._database.transaction() as tx:
+            await tx.execute(_REPLACE_CIPHERTEXT, values)
 
     async def prune(self, now: datetime) -> bool:
         """Delete some deliveries that ended more than `KEPT_DAYS` ago, and return whether there may be more."""

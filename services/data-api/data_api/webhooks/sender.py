@@ -6,21 +6,18 @@ from uuid import UUID
 
 from data_api.client.receivers import ReceiverClient
 from data_api.webhooks.endpoints import Attempt, WebhookEndpoint
+from data_api.webhooks.secrets import EndpointSecrets
 from data_api.webhooks.signatures import build_signed_headers
-from service.encryption import ContextCipher, DecryptionError
+from service.encryption import DecryptionError
 
 
 class MessageSender:
     """Sends messages that are signed with the secrets of their endpoints. `now` returns the time."""
 
-    def __init__(self, receivers: ReceiverClient, cipher: ContextCipher, now: Callable[[], datetime]) -> None:
+    def __init__(self, receivers: ReceiverClient, secrets: EndpointSecrets, now: Callable[[], datetime]) -> None:
         self._receivers = receivers
-        self._cipher = cipher
+        self._secrets = secrets
         self._now = now
-
-    def encrypt(self, endpoint: UUID, secret: str) -> str:
-        """Return a secret as it is stored for the endpoint of this id, and for no other."""
-        return self._cipher.encrypt(secret, str(endpoint))
 
     async def send(self, endpoint: WebhookEndpoint, message: UUID, body: bytes) -> Attempt:
         """Send a message once, and return what came of it."""
@@ -29,8 +26,8 @@ class MessageSender:
         if endpoint.former_secret is not None and endpoint.former_secret_until is not None:
             encrypted += [endpoint.former_secret] if now < endpoint.former_secret_until else []
         try:
-            secrets = [self._cipher.decrypt(secret, str(endpoint.id)) for secret in encrypted]
+            keys = [self._secrets.decrypt(endpoint.id, secret) for secret in encrypted]
         except DecryptionError as error:
             return Attempt(None, f"its secret cannot be read by ENDPOINT_ENCRYPTION_KEYS: {error}", 0.0)
-        headers = build_signed_headers(message, body, secrets, now)
+        headers = build_signed_headers(message, body, keys, now)
         return await self._receivers.send(endpoint.options.url, headers, body)

@@ -17,6 +17,7 @@ from data_api.store.endpoints import KEPT_DAYS, EndpointStore
 from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.webhooks.endpoints import Attempt, Delivery, EndpointOptions, WebhookEndpoint
 from data_api.webhooks.messages import build_test_message
+from data_api.webhooks.secrets import EndpointSecrets
 from data_api.webhooks.sender import MessageSender
 from data_api.webhooks.signatures import generate_secret
 
@@ -57,6 +58,7 @@ class EndpointService:
         store: EndpointStore,
         receivers: ReceiverClient,
         sender: MessageSender,
+        secrets: EndpointSecrets,
         limits: KeyLimits,
         now: Callable[[], datetime],
     ) -> None:
@@ -64,6 +66,7 @@ class EndpointService:
         self._store = store
         self._receivers = receivers
         self._sender = sender
+        self._secrets = secrets
         self._limits = limits
         self._now = now
 
@@ -88,7 +91,7 @@ class EndpointService:
             merchant=connection.merchant,
             owner=caller.owner,
             options=options,
-            secret=self._sender.encrypt(endpoint_id, secret),
+            secret=self._secrets.encrypt(endpoint_id, secret),
             former_secret=None,
             former_secret_until=None,
             state="active",
@@ -136,7 +139,7 @@ class EndpointService:
             endpoint,
             now,
             options=changes.options,
-            secret=self._sender.encrypt(endpoint, secret) if secret is not None else None,
+            secret=self._secrets.encrypt(endpoint, secret) if secret is not None else None,
             former_until=now + timedelta(hours=changes.keep_secret_hours) if changes.keep_secret_hours else None,
             owner=caller.owner if changes.is_active else None,
             is_paused=changes.is_active is False,
