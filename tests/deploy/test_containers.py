@@ -237,10 +237,10 @@ def test_only_parts_that_have_to_reach_each_other_share_a_network(name: str, all
     assert neighbours - {name} == allowed
 
 
-def test_the_data_api_reaches_no_sandbox_and_nothing_outside() -> None:
+def test_the_data_api_has_the_network_of_readers_for_itself() -> None:
+    """Merchants' programs choose where it sends webhooks to: no other part is behind that network."""
     assert "outside" not in COMPOSE["data-api"]["networks"]
     assert [name for name, service in COMPOSE.items() if "readers" in service.get("networks", [])] == ["data-api"]
-    assert NETWORKS["readers"] == {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
 
 
 def test_roles_are_made_before_a_service_needs_them_and_again_after_an_update() -> None:

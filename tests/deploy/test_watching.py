@@ -61,6 +61,8 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     await readers.refresh()
     for status in (200, 503):
         readers.count_request("fetchData", status, 0.01)
+    for outcome in ("delivered", "failed"):
+        readers.count_webhook(outcome)
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
     return iter((gateway, fetcher, scheduler, writer, data_api))
 

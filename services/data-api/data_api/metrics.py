@@ -32,8 +32,8 @@ class DataApiMetrics:
         )
         self._webhooks = Counter(
             "merchant_sync_data_api_webhooks",
-            "Attempts to send a webhook to an endpoint, by result: delivered or failed.",
-            ["result"],
+            "Attempts to send a webhook to an endpoint, by outcome: delivered or failed.",
+            ["outcome"],
             registry=registry,
         )
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
@@ -47,9 +47,9 @@ class DataApiMetrics:
         counters[0].inc()
         counters[1].observe(seconds)
 
-    def count_webhook(self, result: str) -> None:
+    def count_webhook(self, outcome: str) -> None:
         """Count an attempt to send a webhook, by the word `delivered` or `failed`."""
-        self._webhooks.labels(result).inc()
+        self._webhooks.labels(outcome).inc()
 
     async def refresh(self) -> None:
         """Run all checks, and set the gauge of each part."""
