@@ -331,7 +331,7 @@ async def test_two_processes_send_each_message_once(world: WebhookWorld, receive
         await world.write(str(number), n=number)
         world.pass_time(seconds=1)
         for process in processes:
-            await process.deliverer.step()
+            await process.deliverer.begin_visits()
         for process in processes:
             await process.deliverer.wait_for_visits()
     ids = [change["id"] for message in receiver.messages for change in message["data"]["changes"]]

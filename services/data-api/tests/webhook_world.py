@@ -69,7 +69,7 @@ class DeliveryProcess:
 
     async def step(self) -> None:
         """Visit whatever is due, to the end."""
-        await self.deliverer.step()
+        await self.deliverer.begin_visits()
         await self.deliverer.wait_for_visits()
 
 

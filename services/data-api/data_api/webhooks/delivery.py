@@ -91,7 +91,7 @@ class WebhookDeliverer:
         self._now = now
         self._count = count
         self._visits: dict[bool, set[asyncio.Task[None]]] = {True: set(), False: set()}
-        self._task = PeriodicTask("webhooks", self.step, interval=LOOK_SECONDS)
+        self._task = PeriodicTask("webhooks", self.begin_visits, interval=LOOK_SECONDS)
 
     @property
     def health_error(self) -> str | None:
@@ -116,7 +116,7 @@ class WebhookDeliverer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def step(self) -> bool:
+    async def begin_visits(self) -> bool:
         """Begin the visits of what is due. Returns False: the next look is after a pause."""
         changed = self._state.take_changed()
         try:

@@ -153,7 +153,7 @@ class EndpointService:
         await self._store.delete([endpoint])
         log.info("endpoint deleted", connection=found.connection, endpoint=str(endpoint), key=caller.label)
 
-    async def test(self, caller: ApiCaller, endpoint: UUID) -> Attempt:
+    async def send_test(self, caller: ApiCaller, endpoint: UUID) -> Attempt:
         """Send a test to an endpoint, whatever its state, and return what came of it."""
         found = await self.find(caller, endpoint)
         self._limits.take_test(caller.key_hash)

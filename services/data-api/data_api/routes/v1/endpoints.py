@@ -308,7 +308,7 @@ async def _delete(service: EndpointService, request: Request) -> Response:
 
 
 async def _test(service: EndpointService, request: Request) -> Response:
-    attempt = await service.test(request.caller, _parse_id(request))
+    attempt = await service.send_test(request.caller, _parse_id(request))
     body = {
         "delivered": attempt.is_delivered,
         "status": attempt.status,
