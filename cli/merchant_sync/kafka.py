@@ -23,7 +23,7 @@ _COORDINATES = (
 )
 _STAMP = f"kafka-{VERSION}.complete"
 _MAX_MESSAGE_BYTES = 17 * 1024 * 1024
-_START_TIMEOUT = 120.0
+_START_TIMEOUT = 300.0
 
 _LOG4J = """\
 status = error

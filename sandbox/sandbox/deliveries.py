@@ -65,6 +65,7 @@ class Dispatcher:
         self._record_attempt = record_attempt
         self._compute_delay = compute_delay
         self._heap: list[tuple[float, int, Delivery]] = []
+        self._held: dict[str, list[Delivery]] = {}
         self._sequence = 0
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(MAXIMUM_IN_FLIGHT)
@@ -84,7 +85,18 @@ class Dispatcher:
 
     def count_pending(self) -> int:
         """Return the number of deliveries that wait for an attempt or are being sent."""
-        return len(self._heap) + len(self._running)
+        return len(self._heap) + len(self._running) + sum(map(len, self._held.values()))
+
+    def hold_retries(self, shop: str) -> None:
+        """Let the retries of a shop's deliveries wait for `release_retries`, however long that takes."""
+        self._held.setdefault(shop, [])
+
+    def release_retries(self, shop: str) -> None:
+        """Send the deliveries at once whose retries wait. Does nothing if none were to wait."""
+        for delivery in self._held.pop(shop, ()):
+            delivery.due = time.time()
+            self._schedule(delivery)
+        self._wake.set()
 
     async def run(self) -> None:
         """Send deliveries until the task is cancelled."""
@@ -127,6 +139,9 @@ class Dispatcher:
             delivery.status, delivery.body = "delivered" if is_accepted else "failed", b""
         else:
             delivery.due = time.time() + delay
-            self._schedule(delivery)
-            self._wake.set()
+            if delivery.shop in self._held:
+                self._held[delivery.shop].append(delivery)
+            else:
+                self._schedule(delivery)
+                self._wake.set()
         self._record_attempt(delivery)

@@ -113,6 +113,20 @@ async def test_a_retry_has_the_same_id_and_body(sandbox: Any, receiver: Any) -> 
     assert log["status"] == "delivered" and [h["outcome"] for h in log["history"]] == ["500", "302", "200"]
 
 
+async def test_held_retries_wait_until_they_are_released(sandbox: Any, receiver: Any) -> None:
+    receiver.statuses = [503] * 3
+    await sandbox.create_shop(products=1)
+    await sandbox.subscribe(await sandbox.install(), "SHOP_UPDATE", receiver.url)
+    await sandbox.control("POST", "/deliveries/hold", {})
+    await sandbox.control("PATCH", "", {"name": "Acme"})
+    await receiver.wait(1)
+    await asyncio.sleep(0.5)
+    (held,) = (await sandbox.control("GET", "/deliveries"))["deliveries"]
+    assert (held["status"], held["attempts"]) == ("pending", 1)
+    await sandbox.control("POST", "/deliveries/release", {})
+    assert (await _wait_for_result(sandbox))["attempts"] == 4
+
+
 async def test_after_eight_failed_retries_the_subscription_is_deleted(sandbox: Any, receiver: Any) -> None:
     receiver.statuses = [503] * 9
     await sandbox.create_shop(products=1)

@@ -71,10 +71,11 @@ def test_edits_made_while_kafka_is_down_reach_the_object(world: World) -> None:
     skip_unless_local(world, "kafka")
     shop = world.make_shop(products=60)
     world.connect_and_sync(shop)
-    world.stack.kill("kafka")
-    edit_products(world, shop, 20, "While Kafka was down")
-    assert "503" in wait_until_attempted(world, shop)
-    world.stack.start_part("kafka")
+    with world.hold_webhook_retries(shop):
+        world.stack.kill("kafka")
+        edit_products(world, shop, 20, "While Kafka was down")
+        assert "503" in wait_until_attempted(world, shop)
+        world.stack.start_part("kafka")
     world.wait_until_equal(shop, within=90)
     world.wait_until_idle(shop, within=90)
     world.wait_until_equal(shop)
@@ -84,11 +85,12 @@ def test_edits_made_while_postgres_is_down_reach_the_object(world: World) -> Non
     skip_unless_local(world, "postgres")
     shop = world.make_shop(products=60)
     world.connect_and_sync(shop)
-    world.control_sandbox("POST", f"/{shop}/burst", {"edits": 100, "products": 50, "seed": 4})
-    world.stack.kill("postgres")
-    edit_products(world, shop, 10, "While Postgres was down")
-    wait_until_attempted(world, shop)
-    world.stack.start_part("postgres")
+    with world.hold_webhook_retries(shop):
+        world.control_sandbox("POST", f"/{shop}/burst", {"edits": 100, "products": 50, "seed": 4})
+        world.stack.kill("postgres")
+        edit_products(world, shop, 10, "While Postgres was down")
+        wait_until_attempted(world, shop)
+        world.stack.start_part("postgres")
     world.wait_until_equal(shop, within=90)
     world.wait_until_idle(shop, within=90)
 
@@ -135,11 +137,12 @@ def test_a_fetcher_that_needs_a_token_waits_for_the_gateway_and_loses_nothing(wo
     shop = world.make_shop(products=30)
     world.connect_and_sync(shop)
     edit_products(world, shop, 3, "Before")
-    world.stack.kill("gateway")
-    world.stack.stop_part("shopify-fetcher")
-    world.stack.start_part("shopify-fetcher", wait=False)  # it has work, so it is not ready without the gateway
-    edit_products(world, shop, 3, "While the gateway was down")
-    world.stack.start_part("gateway")
+    with world.hold_webhook_retries(shop):
+        world.stack.kill("gateway")
+        world.stack.stop_part("shopify-fetcher")
+        world.stack.start_part("shopify-fetcher", wait=False)  # it has work, so it is not ready without the gateway
+        edit_products(world, shop, 3, "While the gateway was down")
+        world.stack.start_part("gateway")
     world.wait_until_equal(shop, within=90)
 
 

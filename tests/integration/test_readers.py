@@ -10,9 +10,10 @@ from world import World, wait_until
 pytestmark = pytest.mark.integration
 
 
-def make_key(world: World, connection: str) -> str:
+def make_key(world: World, connection: str, *scopes: str) -> str:
     """Make a key as the operator does; return it."""
-    words = ("keys", "make", "--connection", connection, "--name", "bot", "--scope", "read")
+    words = ["keys", "make", "--connection", connection, "--name", "bot", "--scope", "read"]
+    words += [word for scope in scopes for word in ("--scope", scope)]
     result = CliRunner().invoke(app, [*words, "--data", str(world.stack.data_dir)])
     assert result.exit_code == 0, result.output + result.stderr
     return result.stdout.strip()
@@ -36,3 +37,27 @@ def test_a_key_gets_the_data_of_its_connection_and_of_no_other(world: World) -> 
     assert reader.get(f"/v1/connections/{connection}").status_code == 200
     assert reader.get(f"/v1/connections/shopify:{other}").status_code == 404
     assert httpx.get(f"{world.stack.data_api_url}/fetch-data").status_code == 401
+
+
+def test_a_deletion_of_all_data_deletes_endpoints_and_what_was_to_be_sent(world: World) -> None:
+    person = world.create_person(pages=1)
+    (page,) = world.connect_pages(person["id"]).pages
+    connection = page["connection"]
+    key = {"X-API-Key": make_key(world, connection, "manage")}
+    reader = httpx.Client(base_url=world.stack.data_api_url, headers=key)
+    wait_until(lambda: reader.get(f"/v1/connections/{connection}/changes/head").status_code == 200 or None)
+    # Nobody listens at port 9, so the message stays pending, with its body.
+    wanted = {"url": "http://127.0.0.1:9/", "full": True}
+    assert reader.post("/v1/endpoints", json=wanted).status_code == 201
+    world.edit_page(page["id"], name="Told to nobody")
+    pending = (
+        "SELECT body FROM data_api.deliveries d JOIN data_api.endpoints e ON e.id = endpoint WHERE connection = :c"
+    )
+    wait_until(lambda: any(b"Told to nobody" in row.body for row in world.select_rows(pending, c=connection)) or None)
+
+    world.control_facebook("POST", f"/users/{person['id']}/delete_data")
+
+    left = "SELECT id FROM data_api.endpoints WHERE connection = :c"
+    wait_until(lambda: not world.select_rows(left, c=connection) or None, within=60)
+    assert not world.select_rows(pending, c=connection)
+    assert reader.get("/v1/endpoints").status_code == 401

@@ -94,10 +94,19 @@ class AccessControl:
         state = self.get_visible(caller, seen.connection)
         return state is not None and (state.epoch, state.merchant) == (seen.epoch, seen.merchant)
 
+    def get_keys_revision(self, connection: str) -> int:
+        """Return the revision of the connection's keys that is known; -1 if nothing is known of them."""
+        return self._keys.get_revision(connection)
+
     def is_bound(self, connection: str, epoch: int, merchant: UUID) -> bool:
         """Return whether a connection is live, and still what it was when it had this epoch and this merchant."""
         state = self._connections.get_live(connection)
         return state is not None and (state.epoch, state.merchant) == (epoch, merchant)
+
+    def has_connection_state(self, connection: str, revision: int) -> bool:
+        """Return whether the state of a connection with this revision, or a later one, is known here."""
+        state = self._connections.get(connection)
+        return state is not None and state.revision >= revision
 
     def is_owner_good(self, owner: str, connection: str) -> bool:
         """Return whether some key of `owner` (see `ApiCaller.owner`) may manage the endpoints of a connection now."""

@@ -58,6 +58,8 @@ from service.settings import load_settings
 SERVICE = "data-api"
 CATCH_UP_SECONDS = 120.0
 """How long reading what is known may take at the start, before the start is tried again."""
+NEW_NAMES = 20
+"""How many names of addresses that are being chosen are looked up at once."""
 CLEAN_UP_SECONDS = 300.0
 """How often deliveries that ended long ago are deleted, and secrets under an older key encrypted anew."""
 
@@ -163,10 +165,11 @@ async def _start_webhooks(
     """Start to deliver webhooks. Return what changes endpoints, and what delivers to them."""
     database = OwnDatabase(settings.database_url.get_secret_value())
     exit_stack.push_async_callback(database.close)
-    resolver = Resolver()
+    resolver, resolver_of_new = Resolver(), Resolver(NEW_NAMES)
     exit_stack.callback(resolver.close)
+    exit_stack.callback(resolver_of_new.close)
     rules = AddressRules(settings.endpoint_private_networks)
-    receivers = ReceiverClient(rules, resolver.resolve, ssl.create_default_context())
+    receivers = ReceiverClient(rules, resolver.resolve, resolver_of_new.resolve, ssl.create_default_context())
     exit_stack.push_async_callback(receivers.close)
     secrets = EndpointSecrets(ContextCipher(settings.endpoint_encryption_keys))
     sender = MessageSender(receivers, secrets, _get_time)

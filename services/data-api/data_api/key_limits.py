@@ -13,6 +13,8 @@ MAX_KEYS = 100_000
 """How many keys are remembered. The limits of a key that was not used for longest begin anew."""
 REFRESHES_PER_MINUTE = 6
 TESTS_PER_MINUTE = 6
+ADDRESSES_PER_MINUTE = 30
+"""How many addresses of endpoints are looked up for a key: each may take a thread for seconds."""
 STREAMS = 20
 
 
@@ -55,6 +57,7 @@ class KeyLimits:
         self._requests = _create_limit("requests", requests_per_minute, clock)
         self._refreshes = _create_limit("refreshes", REFRESHES_PER_MINUTE, clock)
         self._tests = _create_limit("tests", TESTS_PER_MINUTE, clock)
+        self._addresses = _create_limit("addresses", ADDRESSES_PER_MINUTE, clock)
         self._streams = Counter[str]()
 
     def take_request(self, key_hash: str) -> None:
@@ -72,6 +75,10 @@ class KeyLimits:
     def take_test(self, key_hash: str) -> None:
         """Count a test of an endpoint that is about to be sent. Raises `LimitExceededError` if it is one too many."""
         self._tests.take(key_hash)
+
+    def take_address(self, key_hash: str) -> None:
+        """Count the address of an endpoint that is about to be looked up. Raises `LimitExceededError`."""
+        self._addresses.take(key_hash)
 
     @contextmanager
     def hold_stream(self, key_hash: str) -> Iterator[None]:

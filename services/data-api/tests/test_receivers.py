@@ -1,5 +1,6 @@
 """To which addresses webhooks are sent, and to which never."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from ipaddress import ip_address, ip_network
@@ -54,23 +55,26 @@ async def strict(v1: V1, postgres: Stack) -> AsyncIterator[WebhookWorld]:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("https://127.0.0.1/", "not a public address"),
-        ("https://169.254.169.254/latest/meta-data/", "not a public address"),
-        ("https://[::1]:5010/", "not a public address"),
-        ("https://[::ffff:10.0.0.1]/", "not a public address"),
-        ("https://2130706433/", "not a public address"),
-        ("https://0x7f.1/", "not a public address"),
-        ("https://localhost/", "not a public address"),
-        ("https://inside.example/", "not a public address"),
-        ("https://half.example/", "not a public address"),
+        ("https://127.0.0.1/", "has no public address"),
+        ("https://169.254.169.254/latest/meta-data/", "has no public address"),
+        ("https://[::1]:5010/", "has no public address"),
+        ("https://[::ffff:10.0.0.1]/", "has no public address"),
+        ("https://2130706433/", "has no public address"),
+        ("https://0x7f.1/", "has no public address"),
+        ("https://localhost/", "has no public address"),
+        ("https://inside.example/", "has no public address"),
+        ("https://half.example/", "has no public address"),
         ("http://public.example/", "https"),
-        ("https://nobody.invalid/", "no address is known"),
+        ("https://nobody.invalid/", "has no public address"),
         ("ftp://public.example/", "https://"),
         ("https:///path", "https://"),
         ("https://user:word@public.example/", "no user name"),
         ("https://public.example/#part", "no fragment"),
         ("not a url", "https://"),
         ("https://public.example:99999/", "a port"),
+        ("https://public.example:0/", "a port"),
+        ("https://xn--a/", "not a URL"),
+        ("https://xn--abc.example/", "not a URL"),
     ],
 )
 async def test_an_address_where_nothing_may_be_sent_is_refused(strict: WebhookWorld, url: str, reason: str) -> None:
@@ -94,7 +98,7 @@ async def test_a_name_that_leads_elsewhere_later_is_refused_at_each_connection(
     await strict.write("1", n=1)
     await strict.step()
     (pending,) = await strict.list_deliveries(made)
-    assert pending["error"] == "rebinding.example is at 127.0.0.1, which is not a public address"
+    assert pending["error"] == "rebinding.example has no public address"
     tested = (await strict.request("POST", f"/{made['id']}/test")).json()
     assert (tested["delivered"], tested["status"]) == (False, None)
     changed = await strict.request("PATCH", f"/{made['id']}", json={"url": f"https://127.0.0.1:{receiver.port}/"})
@@ -109,10 +113,38 @@ async def test_a_certificate_must_be_for_the_name(tmp_path: Path) -> None:
     pair = authority.sign("receiver", "hooks.example")
     async with serve_receiver(ssl_certfile=pair.cert, ssl_keyfile=pair.key) as receiver:
         rules = AddressRules([ip_network("127.0.0.0/8")])
-        client = ReceiverClient(rules, names.resolve, ssl.create_default_context(cafile=str(authority.ca)))
+        client = ReceiverClient(
+            rules, names.resolve, names.resolve, ssl.create_default_context(cafile=str(authority.ca))
+        )
         good = await client.send(f"https://hooks.example:{receiver.port}/", {}, b"{}")
         wrong = await client.send(f"https://other.example:{receiver.port}/", {}, b"{}")
         await client.close()
     assert (good.status, good.error) == (204, None)
     assert wrong.status is None and "certificate" in str(wrong.error).lower()
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n" + b"x" * 1_000_000,
+    ],
+    ids=["unfinished", "short", "long"],
+)
+async def test_what_is_answered_with_success_is_delivered_however_the_body_ends(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    names = Names()
+    client = ReceiverClient(
+        AddressRules([ip_network("127.0.0.0/8")]), names.resolve, names.resolve, ssl.create_default_context()
+    )
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        attempt = await client.send(f"http://127.0.0.1:{port}/", {}, b"{}")
+        await client.close()
+    assert (attempt.status, attempt.error) == (200, None)

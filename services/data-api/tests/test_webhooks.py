@@ -1,5 +1,6 @@
 """Webhooks to readers: what is sent, in which order, how often it is tried, and who may have it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -10,8 +11,11 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from api_builders import ACME, OTHER, make_key, make_keys
-from data_api.webhooks.delivery import RETRY_SECONDS, DeliveryStore
+from api_builders import ACME, OTHER, make_access, make_connection, make_key, make_keys, make_state
+from data_api.store.endpoints import DeliveryStore, LeaseLostError
+from data_api.tables.state import KnownState
+from data_api.webhooks.delivery import RETRY_SECONDS
+from data_api.webhooks.owners import EndpointOwners
 from data_api.webhooks.sender import MessageSender
 from merchant_sync.stack import Stack
 from receiver import Receiver, serve_receiver
@@ -343,7 +347,7 @@ async def test_what_a_killed_process_has_begun_another_one_ends(world: WebhookWo
     await world.make(receiver.url)
     await world.write("1", n=1)
     world.pass_time(seconds=1)
-    (claim,) = await DeliveryStore(world.database).claim(world.time, is_well=True, limit=10)
+    (claim,) = await DeliveryStore(world.database).claim(world.time, is_quick=False, limit=10)
     assert claim.endpoint.options.url == receiver.url
     await world.step()
     assert receiver.received == [], "it is leased"
@@ -503,3 +507,122 @@ async def test_a_secret_outlives_the_key_under_which_it_was_stored(world: Webhoo
     assert len(receiver.received) == 2
     stored = await world.endpoints.load(UUID(made["id"]))
     assert stored is not None and stored.secret.startswith("k2.")
+
+
+async def test_what_a_leaked_key_has_diverted_ends_with_this_key(world: WebhookWorld, receiver: Receiver) -> None:
+    good, leaked = make_key(scopes=MANAGE), make_key("msk_a_key_that_somebody_has_found_001", scopes=MANAGE)
+    world.change_keys(good, leaked)
+    made = await world.make(receiver.url)
+    diverted = {"url": receiver.url.replace("acme", "thief"), "full": True}
+    thief = "msk_a_key_that_somebody_has_found_001"
+    assert (await world.request("PATCH", f"/{made['id']}", key=thief, json=diverted)).status_code == 200
+    world.change_keys(good)
+    await world.write("1", n=1)
+    await world.step()
+    assert receiver.received == []
+    assert (await world.load(made))["state"] == "ended"
+
+
+async def test_a_process_that_knows_less_waits(world: WebhookWorld, receiver: Receiver) -> None:
+    """Its topics lag, or it lacks a key of the operator: it must neither end nor delete what others have made."""
+    world.change_connection(epoch=2)
+    world.change_keys(make_key(scopes=MANAGE, epoch=2))
+    await world.feed.raise_epoch()
+    made = await world.make(receiver.url)
+    await world.write("1", n=1)
+    lagging = make_state(make_connection())
+    for state in (lagging, KnownState()):
+        behind = EndpointOwners(world.endpoints, make_access(state), world.get_time)
+        assert await behind.settle([]) == set()
+        world.process.deliverer._owners = behind
+        await world.step(minutes=2)
+    assert receiver.received == []
+    assert (await world.load(made))["state"] == "active"
+    world.process.deliverer._owners = world.process.owners
+    await world.step(minutes=2)
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("way", ["replay", "end"])
+async def test_a_reset_that_was_not_taken_is_sent_again(world: WebhookWorld, receiver: Receiver, way: str) -> None:
+    made = await world.make(receiver.url)
+    await world.write("1", n=1)
+    await world.step()
+    world.pass_time(minutes=1)
+    down_since = world.time
+    receiver.status = 500 if way == "replay" else 410
+    await world.feed.renew()
+    await world.v1.notice()
+    await world.step()
+    assert receiver.messages[-1]["type"] == "feed.reset"
+    receiver.status = 200
+    if way == "replay":
+        await world.request("POST", f"/{made['id']}/replay", params={"since": down_since.isoformat()})
+    else:
+        await world.request("PATCH", f"/{made['id']}", json={"state": "active"})
+    await world.step()
+    assert [message["type"] for message in receiver.messages] == ["records.changed", "feed.reset", "feed.reset"]
+
+
+async def test_a_process_without_the_lease_ends_nothing(world: WebhookWorld, receiver: Receiver) -> None:
+    made = await world.make(receiver.url)
+    receiver.status = 500
+    await world.write("1", n=1)
+    await world.step()
+    assert not await world.endpoints.end(UUID(made["id"]), "too late", world.time, UUID(int=9))
+    (pending,) = await world.list_deliveries(made)
+    assert pending["state"] == "pending"
+    receiver.status = 200
+    await world.step(seconds=20)
+    assert len(receiver.received) == 2
+
+
+async def test_a_change_of_the_address_breaks_off_the_visit_that_uses_the_former_one(
+    world: WebhookWorld, receiver: Receiver
+) -> None:
+    made = await world.make(receiver.url)
+    receiver.status = 500
+    await world.write("1", n=1)
+    await world.step()
+    world.pass_time(seconds=20)
+    (claim,) = await DeliveryStore(world.database).claim(world.time, is_quick=False, limit=10)
+    new_url = receiver.url.replace("acme", "new")
+    await world.request("PATCH", f"/{made['id']}", json={"url": new_url})
+    with pytest.raises(LeaseLostError):
+        await DeliveryStore(world.database).advance(
+            claim, claim.endpoint.position, world.time, next_message_at=world.time
+        )
+    receiver.status = 200
+    await world.step()
+    assert receiver.received[-1].path == "/hook?for=new", "at once, not at the time of the next attempt"
+
+
+async def test_slow_receivers_wait_for_each_other_alone(
+    world: WebhookWorld, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await world.make(receiver.url)
+    store = DeliveryStore(world.database)
+    for limit, is_quick in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr("data_api.store.endpoints.SLOW_SECONDS", limit)
+        await world.write("1", n=limit)
+        await world.step()
+        world.pass_time(minutes=2)
+        assert [claim.endpoint.id for claim in await store.claim(world.time, is_quick=is_quick, limit=9)] == [
+            UUID(made["id"])
+        ]
+        world.pass_time(minutes=2)
+    assert len(receiver.received) == 2
+
+
+async def test_a_stopping_process_begins_no_visits(world: WebhookWorld, receiver: Receiver) -> None:
+    await world.make(receiver.url)
+    receiver.is_silent = True
+    await world.write("1", n=1)
+    world.pass_time(seconds=1)
+    async with world.process.deliverer.run():
+        await receiver.wait_for(1)
+    await asyncio.sleep(1)
+    assert len(receiver.received) == 1
+    receiver.is_silent = False
+    await world.step(seconds=1)
+    assert len({one.id for one in receiver.received}) == 1 and len(receiver.received) == 2, "it was given back at once"

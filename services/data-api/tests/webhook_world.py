@@ -84,7 +84,7 @@ class WebhookWorld:
         self.names = Names()
         self.results: list[str] = []
         rules = AddressRules(ip_network(network) for network in networks)
-        self.receivers = ReceiverClient(rules, self.names.resolve, ssl.create_default_context())
+        self.receivers = ReceiverClient(rules, self.names.resolve, self.names.resolve, ssl.create_default_context())
         self.sender = MessageSender(self.receivers, make_secrets("k1"), self.get_time)
         self.endpoints = EndpointStore(database)
         v1.state.apply_keys(make_keys(make_key(scopes=MANAGE), revision=2))

@@ -83,6 +83,8 @@ class _ControlApi:
             ("GET", "/subscriptions", self.list_subscriptions),
             ("DELETE", "/subscriptions/{number}", self.delete_subscription),
             ("GET", "/deliveries", self.list_deliveries),
+            ("POST", "/deliveries/hold", self.hold_retries),
+            ("POST", "/deliveries/release", self.release_retries),
             ("GET", "/statistics", self.show_statistics),
             ("DELETE", "/statistics", self.reset_statistics),
         ]
@@ -227,6 +229,16 @@ class _ControlApi:
     async def delete_subscription(self, request: Request, tenant: Tenant, _: Any) -> Response:
         """Delete a webhook subscription without notifying the app."""
         return _build_record_response(tenant.subscriptions.delete(int(request.path_params["number"])))
+
+    async def hold_retries(self, _request: Request, tenant: Tenant, _: Any) -> Response:
+        """Let retries of webhooks wait until they are released."""
+        self._dispatcher.hold_retries(tenant.shop.domain)
+        return build_json_response({})
+
+    async def release_retries(self, _request: Request, tenant: Tenant, _: Any) -> Response:
+        """Retry at once what waits."""
+        self._dispatcher.release_retries(tenant.shop.domain)
+        return build_json_response({})
 
     async def list_deliveries(self, request: Request, tenant: Tenant, _: Any) -> Response:
         """List the newest `?limit=` (default 1000) webhook deliveries, oldest first.

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IpAddress = IPv4Address | IPv6Address
@@ -16,7 +17,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[IpAddress]]]
 """Returns the addresses of a host name. Raises `OSError` for a name that has none."""
 
 RESOLVERS = 100
-"""How many names are looked up at once. More than there are failing deliveries, so that they hold up no others."""
+"""How many names are looked up at once, at most."""
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """The prefix of IPv4 addresses in an IPv6-only network (RFC 6052)."""
@@ -43,7 +44,8 @@ class AddressRules:
             if any(address in network for network in self._private_networks):
                 continue
             if not is_public(address):
-                raise AddressRefusedError(f"{host} is at {address}, which is not a public address")
+                # Without the address: names that only this installation knows would be read by trying them.
+                raise AddressRefusedError(f"{host} has no public address")
             if not is_encrypted:
                 raise AddressRefusedError(f"{host} must be called with https")
 
@@ -62,23 +64,38 @@ def is_public(address: IpAddress) -> bool:
 
 
 class Resolver:
-    """Looks up host names in threads of its own: a name whose servers do not answer blocks a thread for seconds."""
+    """Looks up host names in threads of its own: a name whose servers do not answer blocks a thread for seconds.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+    Whoever asks for a name that is being looked up waits for the same answer.
+    """
+
+    def __init__(self, threads: int = RESOLVERS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
+        self._open: dict[tuple[str, int], asyncio.Future[Sequence[IpAddress]]] = {}
 
     async def resolve(self, host: str, port: int) -> Sequence[IpAddress]:
         """Return the addresses of a host name, or of an address in any notation that the system knows.
 
         Raises `OSError` for a name that has none.
         """
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
-        return [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+        asked = (host, port)
+        if asked not in self._open:
+            found = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
+            self._open[asked] = found
+            found.add_done_callback(partial(self._forget, asked))
+        # A caller that gives up must not take the answer from the others.
+        return await asyncio.shield(self._open[asked])
+
+    def _forget(self, asked: tuple[str, int], found: "asyncio.Future[Sequence[IpAddress]]") -> None:
+        del self._open[asked]
+        if not found.cancelled():
+            found.exception()  # All who have asked may have given up.
 
     def close(self) -> None:
-        """Take no more names. Those that are looked up are not waited for."""
+        """Take no more names. The process ends when those that are being looked up have an answer or none."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _look_up(host: str, port: int) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+def _look_up(host: str, port: int) -> Sequence[IpAddress]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -18,9 +19,11 @@ ANSWER_SECONDS = 15.0
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
 """How long a connection is kept for the next message."""
-MAX_IDLE = 100
+MAX_IDLE = 10
+"""How many of them. httpcore looks at each one for each message."""
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of an answer is read. Nothing in it is used, but a connection with unread bytes cannot be used again."""
+DRAIN_SECONDS = 1.0
 MAX_URL_CHARACTERS = 2000
 MAX_PORT = 65_535
 _SUCCESS = range(200, 300)
@@ -35,12 +38,13 @@ class ReceiverClient:
     """Sends one message at a time to any number of receivers. It follows no redirects and takes no cookies.
 
     `resolve` looks up host names; `rules` say which addresses are allowed. They are asked at each new connection, with
-    the very address that is then connected to: a name may lead elsewhere by then.
+    the very address that is then connected to: a name may lead elsewhere by then. `resolve_new` looks up the names of
+    addresses that somebody is about to choose, so that these hold up no message.
     """
 
-    def __init__(self, rules: AddressRules, resolve: Resolve, tls: ssl.SSLContext) -> None:
+    def __init__(self, rules: AddressRules, resolve: Resolve, resolve_new: Resolve, tls: ssl.SSLContext) -> None:
         self._rules = rules
-        self._resolve = resolve
+        self._resolve_new = resolve_new
         self._pools = {
             scheme: httpcore.AsyncConnectionPool(
                 ssl_context=tls,
@@ -57,12 +61,13 @@ class ReceiverClient:
         """Raise `UrlRefusedError` for an address to which no message may be sent, as far as one can tell now."""
         parsed = _parse_url(url)
         try:
-            addresses = await asyncio.wait_for(self._resolve(parsed.host, _get_port(parsed)), CONNECT_SECONDS)
+            host = parsed.raw_host.decode("ascii")
+            addresses = await asyncio.wait_for(self._resolve_new(host, _get_port(parsed)), CONNECT_SECONDS)
             self._rules.check(parsed.host, addresses, is_encrypted=parsed.scheme == "https")
         except AddressRefusedError as error:
             raise UrlRefusedError(str(error)) from None
         except (OSError, UnicodeError, TimeoutError):
-            raise UrlRefusedError(f"no address is known for {parsed.host}") from None
+            raise UrlRefusedError(f"{parsed.host} has no public address") from None
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """Post JSON to a receiver, and return what came of it. Any answer of success (2xx) counts as delivered."""
@@ -95,12 +100,18 @@ class ReceiverClient:
         ]
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         async with self._pools[url.scheme].stream("POST", target, headers=fields, content=body) as response:
-            size = 0
-            async for chunk in response.aiter_stream():
-                size += len(chunk)
-                if size > MAX_ANSWER_BYTES:
-                    break
+            with suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+                await asyncio.wait_for(_drain(response), DRAIN_SECONDS)
             return response.status
+
+
+async def _drain(response: httpcore.Response) -> None:
+    """Read the body of an answer, whose status says all, so that the connection can be used again."""
+    size = 0
+    async for chunk in response.aiter_stream():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            break
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -123,7 +134,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         """Connect to a host. Raises `AddressRefusedError` if nothing may be sent to it."""
         addresses = await self._resolve(host, port)
         self._rules.check(host, addresses, is_encrypted=self._is_encrypted)
-        failure: Exception = OSError(f"no address is known for {host}")
+        failure: Exception = AddressRefusedError(f"{host} has no public address")
         for address in addresses:
             try:
                 return await self._backend.connect_tcp(
@@ -153,9 +164,10 @@ def _parse_url(url: str) -> httpx.URL:
         raise UrlRefusedError(f"must have at most {MAX_URL_CHARACTERS} characters")
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        host = parsed.host
+    except (httpx.InvalidURL, UnicodeError):  # the host is one, in the encoding of names in other alphabets
         raise UrlRefusedError("is not a URL") from None
-    if parsed.scheme not in ("https", "http") or not parsed.host:
+    if parsed.scheme not in ("https", "http") or not host:
         raise UrlRefusedError("must begin with https:// and a host")
     if not 0 < _get_port(parsed) <= MAX_PORT:
         raise UrlRefusedError(f"must have a port up to {MAX_PORT}")
@@ -165,7 +177,7 @@ def _parse_url(url: str) -> httpx.URL:
 
 
 def _get_port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    return url.port if url.port is not None else 443 if url.scheme == "https" else 80
 
 
 def _describe_status(status: int) -> str | None:

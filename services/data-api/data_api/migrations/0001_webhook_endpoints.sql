@@ -1,15 +1,19 @@
 -- The receivers of webhooks, and the messages to them.
 --
--- `owner` is whose key has made an endpoint; `feed` and `sequence` are the position on the connection's change feed up to
--- which messages are made. The secrets are encrypted. A process that works on an endpoint holds `lease`; `due_at` is when
--- one is to look at it next, and `has_news` says that there were changes since it was last looked at. While `is_held` no
--- new message may be made, because too many are not delivered.
+-- `owner` is whose key has made an endpoint. A process decides whether the owner may still have it only when it knows the
+-- connection and its keys at least as they were then, in `connection_revision` and `keys_revision`. `position` is the
+-- cursor on the connection's change feed up to which messages are made. The secrets are encrypted. `is_quick` says that the
+-- last attempt was delivered without delay. A process that works on an endpoint holds `lease`; `due_at` is when one is to
+-- look at it next, and `has_news` says that there were changes since it was last looked at. While `is_held` no new message
+-- may be made, because too many are not delivered.
 CREATE TABLE endpoints (
     id uuid PRIMARY KEY,
     connection text NOT NULL,
     epoch integer NOT NULL,
     merchant uuid NOT NULL,
+    connection_revision bigint NOT NULL,
     owner text NOT NULL,
+    keys_revision bigint NOT NULL,
     url text NOT NULL,
     description text NOT NULL,
     resources text[],
@@ -20,9 +24,9 @@ CREATE TABLE endpoints (
     former_secret_until timestamptz,
     state text NOT NULL CHECK (state IN ('active', 'paused', 'ended')),
     reason text,
-    feed uuid NOT NULL,
-    sequence bigint NOT NULL,
+    position text NOT NULL,
     failing_since timestamptz,
+    is_quick boolean NOT NULL DEFAULT false,
     made_at timestamptz NOT NULL,
     next_message_at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
@@ -32,7 +36,7 @@ CREATE TABLE endpoints (
     leased_until timestamptz
 );
 CREATE INDEX endpoints_connection ON endpoints (connection, id);
-CREATE INDEX endpoints_due ON endpoints ((failing_since IS NULL), due_at) WHERE state = 'active';
+CREATE INDEX endpoints_due ON endpoints (is_quick, due_at) WHERE state = 'active';
 
 -- `body` is what is sent, and is deleted when the delivery has ended. A test of an endpoint has no place on the feed.
 CREATE TABLE deliveries (
@@ -41,9 +45,8 @@ CREATE TABLE deliveries (
     id uuid NOT NULL,
     type text NOT NULL,
     state text NOT NULL CHECK (state IN ('pending', 'delivered', 'failed', 'superseded')),
-    feed uuid,
-    after_sequence bigint,
-    through_sequence bigint,
+    after_cursor text,
+    through_cursor text,
     counts text NOT NULL,
     body bytea,
     attempts integer NOT NULL DEFAULT 0,

@@ -27,19 +27,24 @@ from data_api.webhooks.endpoints import (
 )
 
 LEASE_SECONDS = 60.0
-"""How long a process may work on an endpoint. Longer than a visit with its last attempt can take."""
+"""How long a process may work on an endpoint after what it stored of it last. No attempt takes nearly as long."""
+SOON_SECONDS = 1.0
+"""When an endpoint with news is due at the latest, also after a clock that was ahead has set a later time."""
+SLOW_SECONDS = 2.0
+"""An endpoint whose last attempt took longer is visited with those that fail."""
 KEPT_DAYS = 7
 """How long a delivery is kept after its end."""
 PRUNED_AT_ONCE = 1000
 
 _COLUMNS = """
-id, connection, epoch, merchant, owner, url, description, resources, is_full, is_ordered, secret, former_secret,
-former_secret_until, state, reason, feed, sequence, failing_since, made_at, next_message_at
+id, connection, epoch, merchant, connection_revision, owner, keys_revision, url, description, resources, is_full,
+is_ordered, secret, former_secret, former_secret_until, state, reason, position, failing_since, made_at, next_message_at
 """
 _ADD = text(f"""
 INSERT INTO endpoints ({_COLUMNS}, due_at)
-VALUES (:id, :connection, :epoch, :merchant, :owner, :url, :description, CAST(:resources AS text[]), :is_full,
-        :is_ordered, :secret, NULL, NULL, 'active', NULL, :feed, :sequence, NULL, :now, :now, :now)
+VALUES (:id, :connection, :epoch, :merchant, :connection_revision, :owner, :keys_revision, :url, :description,
+        CAST(:resources AS text[]), :is_full, :is_ordered, :secret, NULL, NULL, 'active', NULL, :position, NULL, :now,
+        :now, :now)
 """)
 _LOCK_CONNECTION = text("SELECT pg_advisory_xact_lock(hashtext('endpoints'), hashtext(:connection))")
 _COUNT = text("SELECT count(*) FROM endpoints WHERE connection = :connection")
@@ -51,47 +56,53 @@ ORDER BY connection, id LIMIT :limit
 """)
 _LIST_BOUND = text(f"SELECT {_COLUMNS} FROM endpoints WHERE connection = ANY(CAST(:connections AS text[]))")
 _LIST_ALL = text(f"SELECT {_COLUMNS} FROM endpoints")
+# Each transaction that changes an endpoint and its deliveries locks the endpoint first: none waits for another in turn.
+_LOCK = text("SELECT id FROM endpoints WHERE id = :id FOR UPDATE")
+_LOCK_TO_END = text("""
+SELECT id FROM endpoints
+WHERE id = :id AND state <> 'ended' AND (CAST(:lease AS uuid) IS NULL OR lease = :lease) FOR UPDATE
+""")
+# Whoever visits it loses the lease: a visit sends to the former address, with the former secret.
 _UPDATE = text("""
 UPDATE endpoints SET url = :url, description = :description, resources = CAST(:resources AS text[]),
-    is_full = :is_full, is_ordered = :is_ordered, due_at = :now WHERE id = :id
+    is_full = :is_full, is_ordered = :is_ordered, due_at = :now, is_held = false, lease = NULL, leased_until = NULL
+WHERE id = :id
 """)
 _REPLACE_SECRET = text("""
 UPDATE endpoints SET former_secret = CASE WHEN CAST(:until AS timestamptz) IS NULL THEN NULL ELSE secret END,
     former_secret_until = :until, secret = :secret WHERE id = :id
 """)
+_REPLACE_OWNER = text("UPDATE endpoints SET owner = :owner, keys_revision = :keys_revision WHERE id = :id")
 _ACTIVATE = text("""
-UPDATE endpoints SET state = 'active', reason = NULL, owner = :owner, failing_since = NULL, is_held = false,
-    due_at = :now WHERE id = :id
+UPDATE endpoints SET state = 'active', reason = NULL, failing_since = NULL, is_quick = false WHERE id = :id
 """)
 _HURRY = text("UPDATE deliveries SET due_at = :now WHERE endpoint = :id AND state = 'pending'")
-_PAUSE = text("UPDATE endpoints SET state = 'paused', lease = NULL, leased_until = NULL WHERE id = :id")
+_PAUSE = text("UPDATE endpoints SET state = 'paused' WHERE id = :id AND state = 'active'")
 _DELETE = text("DELETE FROM endpoints WHERE id = ANY(CAST(:ids AS uuid[]))")
+_FIND_FIRST_PENDING = text("""
+SELECT after_cursor FROM deliveries WHERE endpoint = :id AND state = 'pending' ORDER BY number LIMIT 1
+""")
+_END_PENDING = text("""
+UPDATE deliveries SET state = :state, body = NULL, ended_at = :now WHERE endpoint = :id AND state = 'pending'
+""")
 # What is not delivered is made again if the endpoint goes on one day: it goes on before the first such message.
 _END = text("""
-WITH ended AS (
-    UPDATE deliveries SET state = 'failed', body = NULL, ended_at = :now WHERE endpoint = :id AND state = 'pending'
-    RETURNING feed, after_sequence
-)
-UPDATE endpoints e SET state = 'ended', reason = :reason, lease = NULL, leased_until = NULL,
-    sequence = least(e.sequence, (SELECT min(after_sequence) FROM ended WHERE ended.feed = e.feed))
-WHERE id = :id AND state <> 'ended' AND (CAST(:lease AS uuid) IS NULL OR lease = :lease) RETURNING id
-""")
-_SUPERSEDE = text("""
-UPDATE deliveries SET state = 'superseded', body = NULL, ended_at = :now WHERE endpoint = :id AND state = 'pending'
+UPDATE endpoints SET state = 'ended', reason = :reason, lease = NULL, leased_until = NULL,
+    position = coalesce(CAST(:position AS text), position) WHERE id = :id
 """)
 _MOVE = text("""
-UPDATE endpoints SET feed = :feed, sequence = :sequence, lease = NULL, leased_until = NULL, is_held = false,
-    due_at = :now, next_message_at = :now WHERE id = :id
+UPDATE endpoints SET position = :position, lease = NULL, leased_until = NULL, is_held = false, due_at = :now,
+    next_message_at = :now WHERE id = :id
 """)
 _FIND_START = text("""
-SELECT feed, after_sequence FROM deliveries
-WHERE endpoint = :id AND feed IS NOT NULL AND (ended_at IS NULL OR ended_at >= :since) ORDER BY number LIMIT 1
+SELECT after_cursor FROM deliveries
+WHERE endpoint = :id AND after_cursor IS NOT NULL AND (ended_at IS NULL OR ended_at >= :since) ORDER BY number LIMIT 1
 """)
 # One statement, so that two processes never claim the same: locked rows are passed over.
 _CLAIM = text(f"""
 UPDATE endpoints SET lease = :lease, leased_until = :until, has_news = false
 WHERE id IN (
-    SELECT id FROM endpoints WHERE state = 'active' AND (failing_since IS NULL) = :is_well AND due_at <= :now
+    SELECT id FROM endpoints WHERE state = 'active' AND is_quick = :is_quick AND due_at <= :now
         AND (leased_until IS NULL OR leased_until <= :now)
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
@@ -99,30 +110,33 @@ RETURNING {_COLUMNS}
 """)
 _RELEASE = text("""
 UPDATE endpoints SET lease = NULL, leased_until = NULL, is_held = :is_held, due_at = CASE
-    WHEN has_news AND NOT :is_held THEN least(CAST(:due AS timestamptz), greatest(:now, next_message_at))
+    WHEN has_news AND NOT :is_held THEN least(CAST(:due AS timestamptz), :soon, greatest(:now, next_message_at))
     ELSE :due END
 WHERE id = :id AND lease = :lease
 """)
 _NOTE_NEWS = text("""
 UPDATE endpoints SET has_news = true, due_at = CASE
-    WHEN is_held THEN due_at ELSE least(due_at, greatest(CAST(:now AS timestamptz), next_message_at)) END
-WHERE connection = ANY(CAST(:connections AS text[])) AND state = 'active' AND NOT has_news
+    WHEN is_held THEN due_at
+    ELSE least(due_at, CAST(:soon AS timestamptz), greatest(CAST(:now AS timestamptz), next_message_at)) END
+WHERE id IN (
+    SELECT id FROM endpoints
+    WHERE connection = ANY(CAST(:connections AS text[])) AND state = 'active' AND NOT has_news ORDER BY id FOR UPDATE)
 """)
 _ADVANCE = text("""
-UPDATE endpoints SET feed = :feed, sequence = :sequence, next_message_at = :next
+UPDATE endpoints SET position = :position, next_message_at = :next, leased_until = :until
 WHERE id = :id AND lease = :lease RETURNING id
 """)
 _ADD_DELIVERY = text("""
-INSERT INTO deliveries (endpoint, id, type, state, feed, after_sequence, through_sequence, counts, body, attempts,
-                        status, error, made_at, due_at, ended_at)
-VALUES (:endpoint, :id, :type, :state, :feed, :after, :through, :counts, :body, :attempts, :status, :error, :now,
-        :now, :ended_at)
-RETURNING number
+INSERT INTO deliveries (endpoint, id, type, state, after_cursor, through_cursor, counts, body, attempts, status, error,
+                        made_at, due_at, ended_at)
+SELECT e.id, :id, :type, :state, :after, :through, :counts, CAST(:body AS bytea), :attempts, CAST(:status AS integer),
+    CAST(:error AS text), CAST(:now AS timestamptz), CAST(:now AS timestamptz), CAST(:ended_at AS timestamptz)
+FROM endpoints e WHERE e.id = :endpoint
 """)
 _LIST_PENDING = text("""
-SELECT number, id, attempts, due_at, body FROM deliveries WHERE endpoint = :endpoint AND state = 'pending'
-ORDER BY number
+SELECT number, id, attempts, due_at FROM deliveries WHERE endpoint = :endpoint AND state = 'pending' ORDER BY number
 """)
+_LOAD_BODY = text("SELECT body FROM deliveries WHERE endpoint = :endpoint AND number = :number AND state = 'pending'")
 _RECORD_SUCCESS = text("""
 UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, status = :status, error = NULL, body = NULL,
     ended_at = :now
@@ -132,18 +146,20 @@ _RECORD_FAILURE = text("""
 UPDATE deliveries SET attempts = attempts + 1, status = :status, error = :error, due_at = :due
 WHERE endpoint = :endpoint AND number = :number AND state = 'pending'
 """)
-_NOTE_SUCCESS = text("UPDATE endpoints SET failing_since = NULL WHERE id = :endpoint AND lease = :lease RETURNING id")
+_NOTE_SUCCESS = text("""
+UPDATE endpoints SET failing_since = NULL, is_quick = :is_quick, leased_until = :until
+WHERE id = :endpoint AND lease = :lease RETURNING id
+""")
 _NOTE_FAILURE = text("""
-UPDATE endpoints SET failing_since = coalesce(failing_since, :now) WHERE id = :endpoint AND lease = :lease
-RETURNING failing_since
+UPDATE endpoints SET failing_since = coalesce(failing_since, :now), is_quick = false, leased_until = :until
+WHERE id = :endpoint AND lease = :lease RETURNING failing_since
 """)
 _LIST_DELIVERIES = text("""
-SELECT d.number, d.id, d.type, d.state, d.feed, e.epoch, d.after_sequence, d.through_sequence, d.counts, d.attempts,
-    d.status, d.error, d.made_at, d.due_at, d.ended_at
-FROM deliveries d JOIN endpoints e ON e.id = d.endpoint
-WHERE d.endpoint = :endpoint AND (CAST(:before AS bigint) IS NULL OR d.number < :before)
-    AND (CAST(:state AS text) IS NULL OR d.state = :state)
-ORDER BY d.number DESC LIMIT :limit
+SELECT number, id, type, state, after_cursor, through_cursor, counts, attempts, status, error, made_at, due_at, ended_at
+FROM deliveries
+WHERE endpoint = :endpoint AND (CAST(:before AS bigint) IS NULL OR number < :before)
+    AND (CAST(:state AS text) IS NULL OR state = :state)
+ORDER BY number DESC LIMIT :limit
 """)
 _LIST_OLD_SECRETS = text(f"""
 SELECT {_COLUMNS} FROM endpoints
@@ -188,10 +204,11 @@ class EndpointStore:
             "connection": endpoint.connection,
             "epoch": endpoint.epoch,
             "merchant": endpoint.merchant,
+            "connection_revision": endpoint.connection_revision,
             "owner": endpoint.owner,
+            "keys_revision": endpoint.keys_revision,
             "secret": endpoint.secret,
-            "feed": endpoint.position.feed,
-            "sequence": endpoint.position.sequence,
+            "position": endpoint.position.encode(),
             "now": now,
         }
         async with self._database.transaction() as tx:
@@ -228,23 +245,23 @@ class EndpointStore:
         options: EndpointOptions,
         secret: str | None = None,
         former_until: datetime | None = None,
-        owner: str | None = None,
-        is_paused: bool = False,
+        owner: tuple[str, int] | None = None,
+        is_active: bool | None = None,
     ) -> None:
-        """Store what somebody has changed of an endpoint.
+        """Store what somebody has changed of an endpoint. Messages that wait for it are tried again at once.
 
-        `secret` is a new encrypted one; the former one signs too until `former_until`. With `owner` the endpoint
-        becomes active, and belongs to this owner; its messages are tried again at once. With `is_paused` it rests.
+        `secret` is a new encrypted one; the former one signs too until `former_until`. `owner` is the new one, with the
+        revision of the connection's keys that has it. With `is_active` it goes on, or rests if that is False.
         """
         async with self._database.transaction() as tx:
             await tx.execute(_UPDATE, {**_dump_options(options), "id": endpoint, "now": now})
+            await tx.execute(_HURRY, {"id": endpoint, "now": now})
             if secret is not None:
                 await tx.execute(_REPLACE_SECRET, {"id": endpoint, "secret": secret, "until": former_until})
             if owner is not None:
-                await tx.execute(_ACTIVATE, {"id": endpoint, "owner": owner, "now": now})
-                await tx.execute(_HURRY, {"id": endpoint, "now": now})
-            elif is_paused:
-                await tx.execute(_PAUSE, {"id": endpoint})
+                await tx.execute(_REPLACE_OWNER, {"id": endpoint, "owner": owner[0], "keys_revision": owner[1]})
+            if is_active is not None:
+                await tx.execute(_ACTIVATE if is_active else _PAUSE, {"id": endpoint})
 
     async def delete(self, endpoints: Iterable[UUID]) -> None:
         """Delete endpoints and all messages to them."""
@@ -254,15 +271,19 @@ class EndpointStore:
     async def end(self, endpoint: UUID, reason: str, now: datetime, lease: UUID | None = None) -> bool:
         """End an endpoint, and return whether that has ended it. With `lease`, only while that is held."""
         async with self._database.transaction() as tx:
-            values = {"id": endpoint, "reason": reason, "now": now, "lease": lease}
-            return (await tx.execute(_END, values)).one_or_none() is not None
+            if (await tx.execute(_LOCK_TO_END, {"id": endpoint, "lease": lease})).one_or_none() is None:
+                return False
+            first = (await tx.execute(_FIND_FIRST_PENDING, {"id": endpoint})).scalar_one_or_none()
+            await tx.execute(_END_PENDING, {"id": endpoint, "state": "failed", "now": now})
+            await tx.execute(_END, {"id": endpoint, "reason": reason, "position": first})
+            return True
 
     async def move(self, endpoint: UUID, position: FeedCursor, now: datetime) -> None:
         """Let an endpoint go on from `position`, and forget the messages that are not delivered yet."""
         async with self._database.transaction() as tx:
-            await tx.execute(_SUPERSEDE, {"id": endpoint, "now": now})
-            values = {"id": endpoint, "feed": position.feed, "sequence": position.sequence, "now": now}
-            await tx.execute(_MOVE, values)
+            await tx.execute(_LOCK, {"id": endpoint})
+            await tx.execute(_END_PENDING, {"id": endpoint, "state": "superseded", "now": now})
+            await tx.execute(_MOVE, {"id": endpoint, "position": position.encode(), "now": now})
 
     async def find_start(self, endpoint: WebhookEndpoint, since: datetime) -> FeedCursor:
         """Return the position before the first message that was not delivered before `since`, of those that are kept.
@@ -270,8 +291,8 @@ class EndpointStore:
         It is the endpoint's own position if there is none.
         """
         async with self._database.transaction() as tx:
-            row = (await tx.execute(_FIND_START, {"id": endpoint.id, "since": since})).one_or_none()
-        return FeedCursor(row.feed, endpoint.epoch, row.after_sequence) if row is not None else endpoint.position
+            found = (await tx.execute(_FIND_START, {"id": endpoint.id, "since": since})).scalar_one_or_none()
+        return FeedCursor.decode(found) if found is not None else endpoint.position
 
     async def list_deliveries(
         self, endpoint: UUID, *, before: int | None, state: str | None, limit: int
@@ -282,7 +303,7 @@ class EndpointStore:
             return [_build_delivery(row) for row in await tx.execute(_LIST_DELIVERIES, values)]
 
     async def add_test(self, endpoint: UUID, message: NewMessage, attempt: Attempt, now: datetime) -> None:
-        """Store a test that was sent, with what came of it."""
+        """Store a test that was sent, with what came of it; nothing if the endpoint was deleted meanwhile."""
         async with self._database.transaction() as tx:
             await _add_delivery(tx, endpoint, message, now, attempt)
 
@@ -319,16 +340,18 @@ class DeliveryStore:
     async def note_news(self, connections: Iterable[str], now: datetime) -> None:
         """Let the endpoints of these connections be looked at, because there are changes or rights have changed."""
         async with self._database.transaction() as tx:
-            await tx.execute(_NOTE_NEWS, {"connections": list(connections), "now": now})
+            await tx.execute(
+                _NOTE_NEWS, {"connections": list(connections), "now": now, "soon": _add(now, SOON_SECONDS)}
+            )
 
-    async def claim(self, now: datetime, *, is_well: bool, limit: int) -> list[Claim]:
-        """Claim endpoints that are due: those whose last attempt has succeeded, or those whose last one has failed."""
+    async def claim(self, now: datetime, *, is_quick: bool, limit: int) -> list[Claim]:
+        """Claim endpoints that are due: those whose last attempt was delivered without delay, or the others."""
         lease = uuid4()
         values = {
             "lease": lease,
             "now": now,
-            "until": now + timedelta(seconds=LEASE_SECONDS),
-            "is_well": is_well,
+            "until": _add(now, LEASE_SECONDS),
+            "is_quick": is_quick,
             "limit": limit,
         }
         async with self._database.transaction() as tx:
@@ -336,7 +359,14 @@ class DeliveryStore:
 
     async def release(self, claim: Claim, now: datetime, due: datetime, *, is_held: bool) -> None:
         """Give an endpoint back. It is due at `due`, or with the next change unless it `is_held`."""
-        values = {"id": claim.endpoint.id, "lease": claim.lease, "now": now, "due": due, "is_held": is_held}
+        values = {
+            "id": claim.endpoint.id,
+            "lease": claim.lease,
+            "now": now,
+            "soon": _add(now, SOON_SECONDS),
+            "due": due,
+            "is_held": is_held,
+        }
         async with self._database.transaction() as tx:
             await tx.execute(_RELEASE, values)
 
@@ -344,7 +374,14 @@ class DeliveryStore:
         """Return the messages to an endpoint that are not delivered, in the order in which they were made."""
         async with self._database.transaction() as tx:
             rows = await tx.execute(_LIST_PENDING, {"endpoint": endpoint})
-            return [PendingDelivery(row.number, row.id, row.attempts, row.due_at, row.body) for row in rows]
+            return [PendingDelivery(row.number, row.id, row.attempts, row.due_at) for row in rows]
+
+    async def load_body(self, endpoint: UUID, number: int) -> bytes | None:
+        """Return what is to be sent; None if that has ended meanwhile."""
+        async with self._database.transaction() as tx:
+            values = {"endpoint": endpoint, "number": number}
+            body: bytes | None = (await tx.execute(_LOAD_BODY, values)).scalar_one_or_none()
+        return body
 
     async def advance(
         self,
@@ -359,9 +396,9 @@ class DeliveryStore:
         values = {
             "id": claim.endpoint.id,
             "lease": claim.lease,
-            "feed": position.feed,
-            "sequence": position.sequence,
+            "position": position.encode(),
             "next": next_message_at,
+            "until": _add(now, LEASE_SECONDS),
         }
         async with self._database.transaction() as tx:
             if (await tx.execute(_ADVANCE, values)).one_or_none() is None:
@@ -371,7 +408,12 @@ class DeliveryStore:
 
     async def record_success(self, claim: Claim, number: int, attempt: Attempt, now: datetime) -> None:
         """Store that a message was delivered. Raises `LeaseLostError`."""
-        own = {"endpoint": claim.endpoint.id, "lease": claim.lease}
+        own = {
+            "endpoint": claim.endpoint.id,
+            "lease": claim.lease,
+            "is_quick": attempt.seconds <= SLOW_SECONDS,
+            "until": _add(now, LEASE_SECONDS),
+        }
         async with self._database.transaction() as tx:
             if (await tx.execute(_NOTE_SUCCESS, own)).one_or_none() is None:
                 raise LeaseLostError
@@ -382,7 +424,12 @@ class DeliveryStore:
         self, claim: Claim, number: int, attempt: Attempt, now: datetime, due: datetime
     ) -> datetime:
         """Store that an attempt has failed, and return since when all attempts have. Raises `LeaseLostError`."""
-        own = {"endpoint": claim.endpoint.id, "lease": claim.lease, "now": now}
+        own = {
+            "endpoint": claim.endpoint.id,
+            "lease": claim.lease,
+            "now": now,
+            "until": _add(now, LEASE_SECONDS),
+        }
         async with self._database.transaction() as tx:
             failing_since: datetime | None = (await tx.execute(_NOTE_FAILURE, own)).scalar_one_or_none()
             if failing_since is None:
@@ -398,6 +445,10 @@ class DeliveryStore:
         return failing_since
 
 
+def _add(time: datetime, seconds: float) -> datetime:
+    return time + timedelta(seconds=seconds)
+
+
 async def _add_delivery(
     tx: AsyncConnection, endpoint: UUID, message: NewMessage, now: datetime, attempt: Attempt | None = None
 ) -> None:
@@ -408,9 +459,8 @@ async def _add_delivery(
         "id": message.id,
         "type": message.type,
         "state": "pending" if attempt is None else "delivered" if attempt.is_delivered else "failed",
-        "feed": message.after.feed if message.after is not None else None,
-        "after": message.after.sequence if message.after is not None else None,
-        "through": message.through.sequence if message.through is not None else None,
+        "after": message.after.encode() if message.after is not None else None,
+        "through": message.through.encode() if message.through is not None else None,
         "counts": orjson.dumps(dict(message.counts)).decode(),
         "body": None if has_ended else message.body,
         "attempts": 1 if has_ended else 0,
@@ -439,14 +489,16 @@ def _build_endpoint(row: Row[Any]) -> WebhookEndpoint:
         connection=row.connection,
         epoch=row.epoch,
         merchant=row.merchant,
+        connection_revision=row.connection_revision,
         owner=row.owner,
+        keys_revision=row.keys_revision,
         options=EndpointOptions(row.url, row.description, resources, row.is_full, row.is_ordered),
         secret=row.secret,
         former_secret=row.former_secret,
         former_secret_until=row.former_secret_until,
         state=row.state,
         reason=row.reason,
-        position=FeedCursor(row.feed, row.epoch, row.sequence),
+        position=FeedCursor.decode(row.position),
         failing_since=row.failing_since,
         made_at=row.made_at,
         next_message_at=row.next_message_at,
@@ -454,16 +506,13 @@ def _build_endpoint(row: Row[Any]) -> WebhookEndpoint:
 
 
 def _build_delivery(row: Row[Any]) -> Delivery:
-    def build_cursor(sequence: int | None) -> FeedCursor | None:
-        return FeedCursor(row.feed, row.epoch, sequence) if sequence is not None else None
-
     return Delivery(
         number=row.number,
         id=row.id,
         type=row.type,
         state=row.state,
-        after=build_cursor(row.after_sequence),
-        through=build_cursor(row.through_sequence),
+        after=FeedCursor.decode(row.after_cursor) if row.after_cursor is not None else None,
+        through=FeedCursor.decode(row.through_cursor) if row.through_cursor is not None else None,
         counts=orjson.loads(row.counts),
         attempts=row.attempts,
         status=row.status,

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.pool import Database
+from messaging.errors import UnavailableError
 
 SCHEMA = "data_api"
 POOL_SIZE = 10
+ANSWER_SECONDS = 15.0
 
 
 class OwnDatabase:
@@ -25,14 +27,20 @@ class OwnDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction, as `Database.transaction` does. Raises `UnavailableError` when Postgres is away."""
+        """Open a transaction, as `Database.transaction` does.
+
+        Raises `UnavailableError` when Postgres is away, or does not end the transaction in `ANSWER_SECONDS`.
+        """
         if not self._is_migrated:
             async with self._migrating:
                 if not self._is_migrated:
                     await self._database.migrate("data_api")
                     self._is_migrated = True
-        async with self._database.transaction() as tx:
-            yield tx
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._database.transaction() as tx:
+                yield tx
+        except TimeoutError as error:
+            raise UnavailableError(f"Postgres: no answer within {ANSWER_SECONDS:.0f} s") from error
 
     async def close(self) -> None:
         """Close all database connections."""

@@ -36,6 +36,10 @@ class KeyTable:
         """Return the key with this SHA-256 (hexadecimal), or None."""
         return self._by_hash.get(sha256)
 
+    def get_revision(self, connection: str) -> int:
+        """Return the revision of the connection's keys that is known; -1 if nothing is known of them."""
+        return self._revisions.get(connection, -1)
+
     def list_keys(self, connection: str) -> list[ConnectionKey]:
         """Return all keys of a connection."""
         return [self._by_hash[sha256] for sha256 in self._by_connection.get(connection, ()) if sha256 in self._by_hash]

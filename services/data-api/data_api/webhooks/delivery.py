@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -47,8 +48,13 @@ JITTER = 0.2
 FAILING_DAYS = 5
 GONE = 410
 """The status by which a receiver says that it wants no more messages."""
-WELL_VISITS, FAILING_VISITS = 100, 50
-"""How many endpoints are visited at once. Those that fail wait for each other alone."""
+QUICK_VISITS, OTHER_VISITS = 100, 50
+"""How many endpoints are visited at once: those that took their last message without delay, and the others. New ones,
+slow ones and those that fail wait for each other alone."""
+READS_AT_ONCE = 4
+"""How many of them read changes at once. Readers' requests use the same database connections."""
+CLOSE_SECONDS = 5.0
+"""How long the end of broken-off visits is waited for."""
 VISIT_SECONDS = 30.0
 """How long a visit lasts before other endpoints have their turn. It ends with the attempt that is under way."""
 MAX_PENDING = 100
@@ -90,7 +96,8 @@ class WebhookDeliverer:
         self._sender = sender
         self._now = now
         self._count = count
-        self._visits: dict[bool, set[asyncio.Task[None]]] = {True: set(), False: set()}
+        self._visits: dict[bool, dict[asyncio.Task[None], UUID]] = {True: {}, False: {}}
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._task = PeriodicTask("webhooks", self.begin_visits, interval=LOOK_SECONDS)
 
     @property
@@ -103,42 +110,48 @@ class WebhookDeliverer:
         """Deliver while the context lasts. Visits that are under way at its end are broken off."""
         # What is known at the start is no news: the first step looks at all endpoints.
         self._state.take_changed()
-        async with self._task.run():
-            try:
+        try:
+            async with self._task.run():
                 yield
-            finally:
-                await self.close()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Break off all visits. What was sent but not stored is sent again, by any process."""
-        tasks = [*self._visits[True], *self._visits[False]]
-        for task in tasks:
+        for task in (tasks := self._list_visits()):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     async def begin_visits(self) -> bool:
         """Begin the visits of what is due. Returns False: the next look is after a pause."""
         changed = self._state.take_changed()
         try:
-            await self._owners.settle(changed)
+            ended = await self._owners.settle(changed)
+            for visits in self._visits.values():
+                for task in [task for task, endpoint in visits.items() if endpoint in ended]:
+                    task.cancel()
             if changed:
                 await self._deliveries.note_news(changed, self._now())
         except BaseException:
             self._state.put_back_changed(changed)
             raise
-        for is_well, limit in ((True, WELL_VISITS), (False, FAILING_VISITS)):
-            visits = self._visits[is_well]
+        for is_quick, limit in ((True, QUICK_VISITS), (False, OTHER_VISITS)):
+            visits = self._visits[is_quick]
             if len(visits) < limit:
-                for claim in await self._deliveries.claim(self._now(), is_well=is_well, limit=limit - len(visits)):
+                for claim in await self._deliveries.claim(self._now(), is_quick=is_quick, limit=limit - len(visits)):
                     task = asyncio.create_task(self._visit(claim))
-                    visits.add(task)
-                    task.add_done_callback(visits.discard)
+                    visits[task] = claim.endpoint.id
+                    task.add_done_callback(visits.pop)
         return False
 
     async def wait_for_visits(self) -> None:
         """Wait until no visit is under way."""
-        while tasks := [*self._visits[True], *self._visits[False]]:
+        while tasks := self._list_visits():
             await asyncio.wait(tasks)
+
+    def _list_visits(self) -> list[asyncio.Task[None]]:
+        return [*self._visits[True], *self._visits[False]]
 
     async def _visit(self, claim: Claim) -> None:
         outcome = _Outcome(self._now())
@@ -166,13 +179,14 @@ class WebhookDeliverer:
         """Send what is pending, and make new messages, until there is nothing to do or the visit has lasted long."""
         endpoint = claim.endpoint
         room = 1 if endpoint.options.is_ordered else MAX_PENDING
-        position, next_message_at = endpoint.position, endpoint.next_message_at
+        position = endpoint.position
+        # A clock that was ahead may have set a time that is far away.
+        next_message_at = min(endpoint.next_message_at, self._now() + timedelta(seconds=PACE_SECONDS))
         clock = asyncio.get_running_loop().time
         deadline = clock() + VISIT_SECONDS
         while True:
-            if not self._owners.is_good(endpoint):
-                await self._end(claim, KEY_ENDED)
-                return _Outcome(self._now())
+            if not await self._check_right(claim):
+                return _Outcome(self._now() + timedelta(seconds=IDLE_SECONDS))
             pending = await self._deliveries.list_pending(endpoint.id)
             ready = [delivery for delivery in pending if delivery.due_at <= self._now()][:ATTEMPTS_AT_ONCE]
             if ready:
@@ -193,10 +207,26 @@ class WebhookDeliverer:
                 return _Outcome(min(idle, retry or idle))
             position, next_message_at = made
 
+    async def _check_right(self, claim: Claim) -> bool:
+        """Return whether the endpoint may get data now. One that never may again is ended or deleted."""
+        right = self._owners.find_right(claim.endpoint)
+        if right == "lost":
+            await self._endpoints.delete([claim.endpoint.id])
+        elif right == "keyless":
+            await self._end(claim, KEY_ENDED)
+        return right == "good"
+
+    async def _attempt(self, claim: Claim, delivery: PendingDelivery) -> Attempt | None:
+        """Send a message once, and return what came of it; None if it has ended meanwhile."""
+        body = await self._deliveries.load_body(claim.endpoint.id, delivery.number)
+        return await self._sender.send(claim.endpoint, delivery.id, body) if body is not None else None
+
     async def _attempt_all(self, claim: Claim, ready: Sequence[PendingDelivery]) -> bool:
         """Send some messages, and return whether the endpoint goes on."""
-        attempts = await asyncio.gather(*(self._sender.send(claim.endpoint, one.id, one.body) for one in ready))
+        attempts = await asyncio.gather(*(self._attempt(claim, delivery) for delivery in ready))
         for delivery, attempt in zip(ready, attempts, strict=True):
+            if attempt is None:
+                raise LeaseLostError
             self._count("delivered" if attempt.is_delivered else "failed")
             if attempt.is_delivered:
                 await self._deliveries.record_success(claim, delivery.number, attempt, self._now())
@@ -233,20 +263,24 @@ class WebhookDeliverer:
         Returns None if there is nothing to tell yet.
         """
         endpoint, options, now = claim.endpoint, claim.endpoint.options, self._now()
-        page = await read_changes(
-            self._databases,
-            endpoint.connection,
-            position,
-            limit=MAX_LISTED if options.is_full else MAX_CHANGES,
-            max_bytes=MAX_BYTES,
-            resources=options.resources,
-            with_bodies=options.is_full,
-            reached=choose_reached(position, self._state.feed_heads.get(endpoint.connection)),
-        )
+        async with self._reads:
+            page = await read_changes(
+                self._databases,
+                endpoint.connection,
+                position,
+                limit=MAX_LISTED if options.is_full else MAX_CHANGES,
+                max_bytes=MAX_BYTES,
+                resources=options.resources,
+                with_bodies=options.is_full,
+                reached=choose_reached(position, self._state.feed_heads.get(endpoint.connection)),
+            )
         if page is None or not page.head.is_fully_read or page.head.epoch != endpoint.epoch:
             return None
         if not page.head.can_resume(position):
-            message, reached = build_reset_message(endpoint.connection, page.head.cursor, now), page.head.cursor
+            message, reached = (
+                build_reset_message(endpoint.connection, position, page.head.cursor, now),
+                page.head.cursor,
+            )
         elif page.rows:
             message = build_changes_message(endpoint.connection, position, page, now, is_full=options.is_full)
             assert message.through is not None

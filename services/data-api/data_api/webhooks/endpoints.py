@@ -38,8 +38,12 @@ class WebhookEndpoint:
     epoch: int
     merchant: UUID
     """An endpoint is good for the epoch and the merchant that the connection had when it was made."""
+    connection_revision: int
+    """The revision of its state at that time. A process that knows an older one cannot tell whether it still is so."""
     owner: str
     """Whose key has made it; see `ApiCaller.owner`."""
+    keys_revision: int
+    """The revision of the connection's keys when the owner became the owner."""
     options: EndpointOptions
     secret: str = field(repr=False)
     former_secret: str | None = field(repr=False)
@@ -99,7 +103,6 @@ class PendingDelivery:
     id: UUID
     attempts: int
     due_at: datetime
-    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

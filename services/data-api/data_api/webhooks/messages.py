@@ -49,10 +49,10 @@ def build_changes_message(
     return _build(RECORDS_CHANGED, after, through, counts, data, now)
 
 
-def build_reset_message(connection: str, head: FeedCursor, now: datetime) -> NewMessage:
-    """Return the message that says that the feed goes on from `head`, and that copies must be read anew."""
+def build_reset_message(connection: str, after: FeedCursor, head: FeedCursor, now: datetime) -> NewMessage:
+    """Return the message that says that the feed cannot go on from `after`, and that copies must be read anew."""
     data = {"connection": connection, "cursor": head.encode(), "restart": build_restart(connection)}
-    return _build(FEED_RESET, head, head, {}, data, now)
+    return _build(FEED_RESET, after, head, {}, data, now)
 
 
 def build_test_message(connection: str, now: datetime) -> NewMessage:

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import Literal
+from uuid import UUID
 
 import structlog
 
-from data_api.access import AccessControl
+from data_api.access import AccessControl, is_operator
 from data_api.store.endpoints import EndpointStore
 from data_api.webhooks.endpoints import WebhookEndpoint
 
 log = structlog.get_logger()
 KEY_ENDED = "the key with which it was made is revoked or expired"
+Right = Literal["good", "keyless", "lost", "unknown"]
+"""What an owner may have now: the data (`good`); nothing, because no key is left (`keyless`); nothing, because the
+connection is not what it was (`lost`). `unknown`: this process does not know enough yet, and must wait."""
 
 
 class EndpointOwners:
@@ -22,27 +27,36 @@ class EndpointOwners:
         self._now = now
         self._is_first = True
 
-    def is_good(self, endpoint: WebhookEndpoint) -> bool:
-        """Return whether the endpoint may get data of its connection now."""
-        return self._is_bound(endpoint) and self._access.is_owner_good(endpoint.owner, endpoint.connection)
+    def find_right(self, endpoint: WebhookEndpoint) -> Right:
+        """Return what the endpoint's owner may have now.
 
-    async def settle(self, changed: Collection[str]) -> None:
-        """Delete or end the endpoints of these connections that have lost their right.
+        Nothing ends because a process lags behind another one that knows more, or has other keys of the operator, as
+        while a new version is rolled out.
+        """
+        access, connection = self._access, endpoint.connection
+        if not access.is_bound(connection, endpoint.epoch, endpoint.merchant):
+            return "lost" if access.has_connection_state(connection, endpoint.connection_revision) else "unknown"
+        if access.is_owner_good(endpoint.owner, connection):
+            return "good"
+        is_known = not is_operator(endpoint.owner) and access.get_keys_revision(connection) >= endpoint.keys_revision
+        return "keyless" if is_known else "unknown"
+
+    async def settle(self, changed: Collection[str]) -> set[UUID]:
+        """Delete or end the endpoints of these connections that have lost their right, and return their ids.
 
         An endpoint whose connection is not any more what it was, because it was disconnected, moved or redacted, is
         deleted with all that was to be sent: there is nobody who may see it. The first call looks at all endpoints,
         because nobody has told this process what changed before its start.
         """
         if not self._is_first and not changed:
-            return
+            return set()
         endpoints = await self._endpoints.list_of(None if self._is_first else changed)
-        if lost := [endpoint for endpoint in endpoints if not self._is_bound(endpoint)]:
-            await self._endpoints.delete(endpoint.id for endpoint in lost)
+        rights = {endpoint.id: self.find_right(endpoint) for endpoint in endpoints}
+        if lost := [endpoint for endpoint, right in rights.items() if right == "lost"]:
+            await self._endpoints.delete(lost)
             log.info("endpoints deleted with their connections", count=len(lost))
-        for endpoint in endpoints:
-            if self._is_bound(endpoint) and endpoint.state != "ended" and not self.is_good(endpoint):
-                await self._endpoints.end(endpoint.id, KEY_ENDED, self._now())
+        keyless = [one.id for one in endpoints if rights[one.id] == "keyless" and one.state != "ended"]
+        for endpoint in keyless:
+            await self._endpoints.end(endpoint, KEY_ENDED, self._now())
         self._is_first = False
-
-    def _is_bound(self, endpoint: WebhookEndpoint) -> bool:
-        return self._access.is_bound(endpoint.connection, endpoint.epoch, endpoint.merchant)
+        return {*lost, *keyless}

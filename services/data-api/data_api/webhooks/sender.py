@@ -8,6 +8,7 @@ from data_api.client.receivers import ReceiverClient
 from data_api.webhooks.endpoints import Attempt, WebhookEndpoint
 from data_api.webhooks.secrets import EndpointSecrets
 from data_api.webhooks.signatures import build_signed_headers
+from messaging.errors import UnavailableError
 from service.encryption import DecryptionError
 
 
@@ -20,7 +21,11 @@ class MessageSender:
         self._now = now
 
     async def send(self, endpoint: WebhookEndpoint, message: UUID, body: bytes) -> Attempt:
-        """Send a message once, and return what came of it."""
+        """Send a message once, and return what came of it.
+
+        Raises `UnavailableError` when the endpoint's secret cannot be read with the keys that are given, which is no
+        fault of the receiver.
+        """
         now = self._now()
         encrypted = [endpoint.secret]
         if endpoint.former_secret is not None and endpoint.former_secret_until is not None:
@@ -28,6 +33,7 @@ class MessageSender:
         try:
             keys = [self._secrets.decrypt(endpoint.id, secret) for secret in encrypted]
         except DecryptionError as error:
-            return Attempt(None, f"its secret cannot be read by ENDPOINT_ENCRYPTION_KEYS: {error}", 0.0)
+            reason = f"the secret of an endpoint cannot be read with ENDPOINT_ENCRYPTION_KEYS: {error}"
+            raise UnavailableError(reason) from error
         headers = build_signed_headers(message, body, keys, now)
         return await self._receivers.send(endpoint.options.url, headers, body)

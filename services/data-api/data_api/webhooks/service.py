@@ -78,7 +78,7 @@ class EndpointService:
         Raises `RequestError` for an address to which nothing may be sent (400), for a connection with `MAX_ENDPOINTS`
         endpoints (409), for a cursor from which its feed cannot go on (400), and before its first full sync (503).
         """
-        await self._check_url(options.url)
+        await self._check_url(caller, options.url)
         head = await self._reads.load_head(connection)
         if start is not None and not head.can_resume(start):
             raise RequestError(400, "since: the feed cannot go on from this cursor")
@@ -89,7 +89,9 @@ class EndpointService:
             connection=connection.connection,
             epoch=connection.epoch,
             merchant=connection.merchant,
+            connection_revision=connection.revision,
             owner=caller.owner,
+            keys_revision=self._reads.access.get_keys_revision(connection.connection),
             options=options,
             secret=self._secrets.encrypt(endpoint_id, secret),
             former_secret=None,
@@ -128,10 +130,16 @@ class EndpointService:
         return found[:limit]
 
     async def change(self, caller: ApiCaller, endpoint: UUID, changes: EndpointChanges) -> EndpointWithSecret:
-        """Change an endpoint. Whoever makes it active again owns it from then on."""
+        """Change an endpoint. Whoever changes its address or its secret, or makes it active, owns it from then on.
+
+        So what somebody has diverted with a key ends with it. What a merchant's key has made stays the merchant's.
+        """
         found = await self.find(caller, endpoint)
+        is_diverted = changes.options.url != found.options.url or changes.keep_secret_hours is not None
         if changes.options.url != found.options.url:
-            await self._check_url(changes.options.url)
+            await self._check_url(caller, changes.options.url)
+        is_taken = (is_diverted or changes.is_active) and is_operator(caller.owner) == is_operator(found.owner)
+        keys_revision = self._reads.access.get_keys_revision(found.connection)
         now, secret = self._now(), None
         if changes.keep_secret_hours is not None:
             secret = generate_secret()
@@ -141,8 +149,8 @@ class EndpointService:
             options=changes.options,
             secret=self._secrets.encrypt(endpoint, secret) if secret is not None else None,
             former_until=now + timedelta(hours=changes.keep_secret_hours) if changes.keep_secret_hours else None,
-            owner=caller.owner if changes.is_active else None,
-            is_paused=changes.is_active is False,
+            owner=(caller.owner, keys_revision) if is_taken else None,
+            is_active=changes.is_active,
         )
         log.info("endpoint changed", connection=found.connection, endpoint=str(endpoint), key=caller.label)
         return EndpointWithSecret(await self.find(caller, endpoint), secret)
@@ -188,7 +196,8 @@ class EndpointService:
         log.info("endpoint replays", connection=found.connection, endpoint=str(endpoint), key=caller.label)
         return position
 
-    async def _check_url(self, url: str) -> None:
+    async def _check_url(self, caller: ApiCaller, url: str) -> None:
+        self._limits.take_address(caller.key_hash)
         try:
             await self._receivers.check_url(url)
         except UrlRefusedError as error:
