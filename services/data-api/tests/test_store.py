@@ -1,12 +1,13 @@
 """Reads of the published views in a real PostgreSQL."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from contracts.feed_cursors import FeedCursor
 from data_api.store.changes import find_position, read_changes
-from data_api.store.databases import ReadDatabases
+from data_api.store.databases import POOL_SIZE, ReadDatabases
 from data_api.store.heads import load_head
 from data_api.store.records import RecordFilter, RowPage, list_by_id, list_by_sequence, load_record
 from published_feed import SHOP, PublishedFeed, encode
@@ -127,3 +128,24 @@ async def test_a_page_costs_no_more_in_a_connection_without_statistics(
     assert list_ids(page) == [f"000200{number}" for number in range(1, 6)]
     await databases.close()
     assert await count_reads() - before < 100
+
+
+async def test_statements_are_answered_after_others_were_broken_off_and_connections_closed(
+    feed: PublishedFeed, databases: ReadDatabases
+) -> None:
+    await feed.write("1", {"n": 1})
+
+    async def read() -> int:
+        rows = await databases.fetch_latest("SELECT count(*) AS found FROM records WHERE connection = $1", SHOP)
+        return int(rows[0]["found"])
+
+    assert await asyncio.gather(*(read() for _ in range(5 * POOL_SIZE))) == [1] * 5 * POOL_SIZE
+    broken = [asyncio.create_task(databases.fetch_latest("SELECT pg_sleep(60)")) for _ in range(2 * POOL_SIZE)]
+    await asyncio.sleep(0.2)
+    for task in broken:
+        task.cancel()
+    await asyncio.gather(*broken, return_exceptions=True)
+    assert await asyncio.gather(*(read() for _ in range(2 * POOL_SIZE))) == [1] * 2 * POOL_SIZE
+    await feed.db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'data_api'")
+    await asyncio.sleep(0.2)
+    assert await asyncio.gather(*(read() for _ in range(2 * POOL_SIZE))) == [1] * 2 * POOL_SIZE

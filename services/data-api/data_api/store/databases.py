@@ -6,9 +6,11 @@ in an answer belong together. A REPEATABLE READ transaction would give the same 
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from contracts.feed_cursors import FeedCursor
 from database.pool import translate_errors
@@ -43,6 +45,46 @@ Row: TypeAlias = asyncpg.Record
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
+class _HeldConnections:
+    """The connections of a pool, kept outside of it between two statements.
+
+    To take a connection from asyncpg's pool and give it back costs more time than a statement on it.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._idle: list[PoolConnectionProxy[Row]] = []
+        # Whoever is let in finds an idle connection, or the pool has one to give.
+        self._free = asyncio.Semaphore(pool.get_max_size())
+
+    async def fetch(self, statement: str, parameters: Sequence[object]) -> Sequence[Row]:
+        """Return the rows of a statement. Raises `UnavailableError` when the database does not answer."""
+        with translate_errors():
+            async with self._free:
+                connection = await self._take()
+                try:
+                    return await connection.fetch(statement, *parameters, timeout=ANSWER_SECONDS)
+                finally:
+                    self._idle.append(connection)
+
+    async def _take(self) -> "PoolConnectionProxy[Row]":
+        """Return a connection that is not closed. One that is goes back to the pool, which opens another one."""
+        while self._idle:
+            connection = self._idle.pop()
+            with suppress(asyncpg.InterfaceError):  # raised for one that the pool has taken back by itself
+                if not connection.is_closed():
+                    return connection
+                await self._pool.release(connection)
+        return await self._pool.acquire()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._idle:
+            await self._pool.release(connection)
+        self._idle.clear()
+        await self._pool.close()
+
+
 class ReadDatabases:
     """Runs statements on the replica as far as it is recent enough, and otherwise on the primary.
 
@@ -51,8 +93,8 @@ class ReadDatabases:
     """
 
     def __init__(self, primary: Pool, replica: "Pool | None" = None) -> None:
-        self._primary = primary
-        self._replica = replica
+        self._primary = _HeldConnections(primary)
+        self._replica = _HeldConnections(replica) if replica is not None else None
         self._avoided_until = 0.0
 
     @property
@@ -62,7 +104,7 @@ class ReadDatabases:
 
     async def fetch_latest(self, statement: str, *parameters: object) -> Sequence[Row]:
         """Return the rows of a statement from the primary. Raises `UnavailableError` when it does not answer."""
-        return await _fetch(self._primary, statement, parameters)
+        return await self._primary.fetch(statement, parameters)
 
     async def fetch(self, statement: str, *parameters: object, reached: FeedCursor | None = None) -> Sequence[Row]:
         """Return the rows of a statement from a database that has reached the position `reached`.
@@ -84,7 +126,7 @@ class ReadDatabases:
             return None
         while True:
             try:
-                rows = await _fetch(self._replica, statement, parameters)
+                rows = await self._replica.fetch(statement, parameters)
             except UnavailableError:
                 break
             if reached is None or (rows and has_reached(rows[0], reached)):
@@ -97,14 +139,14 @@ class ReadDatabases:
 
     async def close(self) -> None:
         """Close all connections to the databases."""
-        for pool in (self._primary, self._replica):
-            if pool is not None:
-                await pool.close()
+        for connections in (self._primary, self._replica):
+            if connections is not None:
+                await connections.close()
 
     async def check_health(self) -> str | None:
         """Return None when the primary answers, otherwise a text that says what is wrong."""
         try:
-            await _fetch(self._primary, "SELECT 1", ())
+            await self._primary.fetch("SELECT 1", ())
         except UnavailableError as error:
             return str(error)
         return None
@@ -113,11 +155,6 @@ class ReadDatabases:
 def has_reached(row: Row, position: FeedCursor) -> bool:
     """Return whether the database of `row` shows all changes up to `position`, in the same feed and epoch."""
     return row["feed"] == position.feed and row["epoch"] == position.epoch and bool(row["head"] >= position.sequence)
-
-
-async def _fetch(pool: Pool, statement: str, parameters: Sequence[object]) -> Sequence[Row]:
-    with translate_errors():
-        return await pool.fetch(statement, *parameters, timeout=ANSWER_SECONDS)
 
 
 async def create_pool(url: str, application: str, schema: str = PUBLISHED_SCHEMA) -> Pool:
