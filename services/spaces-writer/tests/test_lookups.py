@@ -121,6 +121,17 @@ async def test_a_full_read_brings_new_fields_of_stored_records_without_a_change(
     assert upload is not None and (upload.outcome, writer.bucket.puts) == ("unchanged", 1)
 
 
+async def test_the_many_values_of_an_unchanged_record_are_not_written_again(writer: Writer) -> None:
+    skus = [f"SKU-{number}" for number in range(2_000)]
+    size = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = CAST('records' AS regclass)"
+    await writer.ingest(make_page(make_found(1, *skus)))
+    before = await writer.query_scalar(size)
+    for minute in range(1, 10):
+        await writer.ingest(make_page(make_found(1, *reversed(skus), read_at=minute * 60_000)))
+    assert await writer.query_scalar(size) == before > 0
+    assert await find(writer, "sku", "SKU-1999") == [make_gid(1)]
+
+
 async def test_a_stale_reading_changes_no_values(writer: Writer) -> None:
     await writer.ingest(make_page(make_found(1, "S", read_at=90_000, updated_at=LATE)))
     await writer.ingest(make_page(make_found(1, "M", read_at=1_000, title="Cup")))

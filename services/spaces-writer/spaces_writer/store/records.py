@@ -28,7 +28,8 @@ CROSS JOIN LATERAL (
     SELECT updated_at, read_at, content_hash, volatile_fields, volatile_read_at FROM records
     WHERE connection = :connection AND resource = :resource AND records.id = wanted.id AND read_at > 0 OFFSET 0) AS r
 """)
-# A record that is written without a sequence number (0) has not changed: only its version is stored.
+# A record that is written without a sequence number (0) has not changed: only its version is stored. Equal lookup keys
+# are set to those that are stored, because Postgres would store many of them, which are beside the row, once more.
 _WRITE_INDEX = text("""
 INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, parent,
                      lookup_fields, volatile_fields, volatile_read_at, sequence, lookup_keys, created_sequence,
@@ -45,9 +46,10 @@ FROM unnest(
 ON CONFLICT (connection, resource, id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, content_hash = EXCLUDED.content_hash,
     body_bytes = EXCLUDED.body_bytes, sort_key = EXCLUDED.sort_key, parent = EXCLUDED.parent,
-    lookup_fields = EXCLUDED.lookup_fields, lookup_keys = EXCLUDED.lookup_keys,
-    volatile_fields = EXCLUDED.volatile_fields,
+    lookup_fields = EXCLUDED.lookup_fields, volatile_fields = EXCLUDED.volatile_fields,
     volatile_read_at = EXCLUDED.volatile_read_at,
+    lookup_keys = CASE WHEN records.lookup_keys = EXCLUDED.lookup_keys
+        THEN records.lookup_keys ELSE EXCLUDED.lookup_keys END,
     unreadable = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable END,
     unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END,
     sequence = CASE WHEN EXCLUDED.sequence > 0 THEN EXCLUDED.sequence ELSE records.sequence END,
