@@ -165,11 +165,19 @@ def test_a_message_is_replayed_with_its_own_headers() -> None:
 def test_an_event_is_shown_without_the_data_in_its_records() -> None:
     event = {
         "resource": "products",
-        "records": [{"id": "1", "body": {"title": "a secret"}, "lookup_fields": {"title": "a secret"}, "sort_key": 1}],
+        "records": [
+            {
+                "id": "1",
+                "body": {"title": "a secret"},
+                "lookup_fields": {"title": "a secret"},
+                "lookup_values": {"sku": ["a secret"]},
+                "sort_key": 1,
+            }
+        ],
     }
     hidden = dead_letter_bodies.HIDDEN
     assert dead_letter_bodies.hide_data(event)["records"] == [
-        {"id": "1", "body": hidden, "lookup_fields": hidden, "sort_key": 1}
+        {"id": "1", "body": hidden, "lookup_fields": hidden, "lookup_values": hidden, "sort_key": 1}
     ]
     assert dead_letter_bodies.hide_data({"records": {"products": ["1"]}}) == {"records": {"products": ["1"]}}
     shown = build_letter(body=b'{"no": JSON').describe(with_body=False)

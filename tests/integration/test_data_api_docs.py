@@ -49,6 +49,7 @@ OUTPUTS = {
     "Connections": r"shopify:\S+[\s\S]*connected[\s\S]*products",
     "The snapshot": r"304",
     "A list of records": r"title|\d+ \d+ \S+",
+    "Find records": r'SKU-\d+ is a variant of \S|"data":\{"title":"[^"]+"\}\}\],"next_cursor":null',
     "One record": r"20\d\d-[\s\S]*\S",
     "Changes": r"next_cursor|0 changes; go on from \S+",
     "Refresh and wait for it": r"success|storing",

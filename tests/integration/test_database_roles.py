@@ -20,7 +20,7 @@ from merchant_sync.stack import Stack
 
 pytestmark = pytest.mark.integration
 SCRIPT = Path(__file__).parents[2] / "deploy" / "postgres" / "roles.sh"
-VIEWS = {f"spaces_writer_published.{view}" for view in ("changes", "records", "snapshots")}
+VIEWS = {f"spaces_writer_published.{view}" for view in ("changes", "lookups", "records", "snapshots")}
 LATER = "spaces_writer_published.later"
 SELECTABLE = """
 SELECT nspname, format('%I.%I', nspname, relname) AS name FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace

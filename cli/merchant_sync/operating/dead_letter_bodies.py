@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 HIDDEN = "[left out: --body shows it]"
-_DATA_FIELDS = ("body", "items", "lookup_fields", "volatile_fields")
+_DATA_FIELDS = ("body", "items", "lookup_fields", "lookup_values", "volatile_fields")
 """The fields of a record in a message that contain a merchant's data."""
 
 

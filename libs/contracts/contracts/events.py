@@ -196,7 +196,8 @@ class Record(Event):
 
     The snapshot is the object in the bucket with all current records of a connection. When `body`, `chunk` and
     `unreadable` are None, this is a tombstone: the record was requested by its id, and the platform answered that it
-    does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items`.
+    does not exist. The first chunk of a chunked record has the `body`; further chunks have only `items` and
+    `lookup_values`.
     """
 
     resource: str
@@ -212,7 +213,10 @@ class Record(Event):
     parent: str | None = None
     """The id of the parent record. When the parent is deleted, this record is deleted too."""
     lookup_fields: dict[str, str | None] = Field(default_factory=dict)
-    """Small values that are copied into other records, e.g. title, handle, name."""
+    """Small values that are shown with other records, e.g. title, handle, name. The record is found by them, too."""
+    lookup_values: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The values of further fields by which the record is found, e.g. the SKUs of a product's variants. Each chunk has
+    those of its own items."""
     volatile_fields: dict[str, Any] = Field(default_factory=dict)
     """Values that change although nobody edits the record (counters, signed URLs). The snapshot shows them, but a
     difference in them alone does not count as a change of the record."""

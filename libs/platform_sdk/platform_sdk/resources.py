@@ -30,7 +30,8 @@ class Resource:
     parent: str | None = None
     """The name of the parent resource. Records are read and deleted together with their parent record."""
     lookup_fields: tuple[str, ...] = ()
-    """Fields that are shown in the documents of other records, e.g. a title."""
+    """Fields by whose exact values readers find records, e.g. a handle. The documents of other records show some of
+    them, e.g. a title."""
     volatile_fields: tuple[str, ...] = ()
     """Fields that change without an edit, e.g. counters. A new value in them alone does not count as a change."""
     sort_key: str = "id"

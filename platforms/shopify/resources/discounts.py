@@ -11,7 +11,7 @@ DISCOUNTS = ShopifyResource(
         *("DISCOUNTS_REDEEMCODE_ADDED", "DISCOUNTS_REDEEMCODE_REMOVED"),
     ),
     read_methods=(ReadMethod.BY_ID, ReadMethod.BY_ID_RANGE),
-    lookup_fields=("title",),
+    lookup_fields=("title", "code", "status"),
     sort_key="title",
     gid_types=("DiscountCodeNode", "DiscountAutomaticNode"),
     gid_family="Discount",

@@ -9,6 +9,7 @@ from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import CountRequest, OperationDispatcher
 from data_api.asgi.openapi import build_openapi_document, format_document
 from data_api.asgi.operations import Operation
+from data_api.declared_resources import list_lookup_fields
 from data_api.key_limits import KeyLimits
 from data_api.routes import plain_operations, system
 from data_api.routes.fetched_data import DataReader
@@ -100,7 +101,7 @@ def list_operations(parts: DataApiParts) -> list[Operation]:
     operations += build_connection_operations(parts.reads, parts.record_counts, parts.now, parts.gateway_url)
     operations.append(build_snapshot_operation(parts.reads, parts.cache))
     operations += build_sync_operations(parts.reads, parts.refreshes)
-    operations += build_record_operations(parts.reads)
+    operations += build_record_operations(parts.reads, list_lookup_fields)
     operations += build_change_operations(parts.reads)
     operations.append(build_stream_operation(parts.reads, parts.streams, parts.limits))
     operations += build_endpoint_operations(parts.endpoints, parts.access)

@@ -1,6 +1,6 @@
 """The spaces-writer's tables as it would write them, with the views that it publishes: a feed whose truth is known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
+
+from contracts.lookup_keys import build_lookup_key
 
 SHOP = "shop-platform:acme.example"
 MERCHANT = UUID("00000000-0000-0000-0000-00000000000a")
@@ -17,11 +19,11 @@ READ_AT = 1_794_830_400_000
 UPLOADED_AT = datetime(2026, 11, 29, 7, 19, 3, tzinfo=UTC)
 
 _WRITE_RECORD = """
-INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, lookup_fields,
+INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, lookup_keys,
                      sequence, created_sequence)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9)
 ON CONFLICT (connection, resource, id) DO UPDATE SET updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at,
-    content_hash = EXCLUDED.content_hash, body_bytes = EXCLUDED.body_bytes, lookup_fields = EXCLUDED.lookup_fields,
+    content_hash = EXCLUDED.content_hash, body_bytes = EXCLUDED.body_bytes, lookup_keys = EXCLUDED.lookup_keys,
     sequence = EXCLUDED.sequence, created_sequence = CASE
         WHEN records.content_hash IS NULL AND EXCLUDED.content_hash IS NOT NULL THEN EXCLUDED.sequence
         ELSE records.created_sequence END
@@ -62,16 +64,19 @@ class PublishedFeed:
         connection: str = SHOP,
         resource: str = "products",
         updated_at: datetime = datetime(2026, 11, 1, 12, tzinfo=UTC),
-        lookup_fields: Mapping[str, str] | None = None,
+        lookups: Sequence[tuple[str, str]] = (),
     ) -> int:
-        """Create, update or (without a body) delete a record, and return the change's sequence number."""
+        """Create, update or (without a body) delete a record, and return the change's sequence number.
+
+        The record is found by `lookups`, pairs of a field and a value.
+        """
         encoded = encode(body) if body is not None else None
         digest = sha256(encoded).digest() if encoded is not None else None
         async with self.db.transaction():
             sequence = int(await self.db.fetchval(_RAISE, connection, 1))
             await self.db.execute(
                 _WRITE_RECORD, connection, resource, record_id, updated_at, READ_AT, digest, len(encoded or b""),
-                encode(dict(lookup_fields or {})).decode(), sequence,
+                sorted(build_lookup_key(resource, *lookup) for lookup in lookups), sequence,
             )  # fmt: skip
             if encoded is None:
                 await self.db.execute(

@@ -25,11 +25,11 @@ from api_builders import (
 )
 from bucket_fixture import open_counted_bucket
 from data_api.data_cuts import MAX_DOCUMENT_BYTES
+from data_api.declared_resources import has_one_resource
 from data_api.key_limits import REFRESHES_PER_MINUTE
-from data_api.resource_counts import has_one_resource
 from merchant_sync.stack import Stack
 from plain_server import FakeGateway, PlainServer, serve_plain
-from platforms.registry import PLATFORMS, load_role
+from platforms.registry import PLATFORMS
 
 pytestmark = pytest.mark.integration
 SHOP = b'{"data":{"products":{"edges":[{"node":{"id":"1","title":"\xd0\xba"}}]},"shop":{}}}'
@@ -82,13 +82,6 @@ async def test_a_document_of_any_size_arrives_whole(server: PlainServer) -> None
 
 def find_platform(*, one_resource: bool) -> str:
     return next(slug for slug in PLATFORMS if has_one_resource(f"{slug}:1") is one_resource)
-
-
-@pytest.mark.parametrize("one_resource", [True, False])
-def test_platforms_with_one_kind_of_records_are_told_from_others(one_resource: bool) -> None:
-    catalog = load_role(find_platform(one_resource=one_resource), "resources").CATALOG
-    assert (len([resource for resource in catalog if resource.parent is None]) == 1) is one_resource
-    assert not has_one_resource("unknown-platform:1")
 
 
 async def test_data_of_a_connection_with_one_resource_are_its_rows(server: PlainServer) -> None:

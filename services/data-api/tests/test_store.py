@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from contracts.feed_cursors import FeedCursor
+from contracts.lookup_keys import build_lookup_key
 from data_api.store.changes import find_position, read_changes
 from data_api.store.databases import POOL_SIZE, ReadDatabases
 from data_api.store.heads import load_head
@@ -69,18 +71,45 @@ async def test_a_page_is_cut_by_bytes_but_never_empty(feed: PublishedFeed, datab
 
 async def test_records_are_found_by_ids_and_fields(feed: PublishedFeed, databases: ReadDatabases) -> None:
     late = datetime(2026, 11, 2, tzinfo=UTC)
-    await feed.write("1", {}, lookup_fields={"handle": "red", "title": "Shirt"})
-    await feed.write("2", {}, lookup_fields={"handle": "blue", "title": "Shirt"}, updated_at=late)
-    await feed.write("3", {}, resource="orders", lookup_fields={"title": "Shirt"})
+    await feed.write("2", {}, lookups=[("sku", "S"), ("sku", "M"), ("title", "Shirt")], updated_at=late)
+    await feed.write("1", {}, lookups=[("sku", "M"), ("title", "Shirt")])
+    await feed.write("3", {}, resource="orders", lookups=[("title", "Shirt")])
+    await feed.connect("shop-platform:other.example")
+    await feed.write("4", {}, connection="shop-platform:other.example", lookups=[("title", "Shirt")])
 
-    async def find(filters: RecordFilter) -> list[str]:
-        return list_ids(await list_by_id(databases, SHOP, "products", filters, after=None, limit=9, max_bytes=MIB))
+    async def find(field: str | None = None, value: str = "", **filters: Any) -> list[str]:
+        key = build_lookup_key("products", field, value) if field else None
+        wanted = RecordFilter(lookup_key=key, **filters)
+        return list_ids(await list_by_id(databases, SHOP, "products", wanted, after=None, limit=9, max_bytes=MIB))
 
-    assert await find(RecordFilter(lookup_fields={"title": "Shirt"})) == ["1", "2"]
-    assert await find(RecordFilter(lookup_fields={"title": "Shirt", "handle": "blue"})) == ["2"]
-    assert await find(RecordFilter(updated_after=datetime(2026, 11, 1, 12, tzinfo=UTC))) == ["2"]
-    assert await find(RecordFilter(ids=["2", "9", "1", "3", "1"])) == ["1", "2"]
-    assert await find(RecordFilter(ids=["2", "1"], lookup_fields={"handle": "blue"})) == ["2"]
+    assert await find("title", "Shirt") == ["1", "2"]
+    assert (await find("title", "shirt"), await find("sku", "Shirt")) == ([], [])
+    assert (await find("sku", "M"), await find("sku", "S")) == (["1", "2"], ["2"])
+    assert await find("sku", "M", updated_after=datetime(2026, 11, 1, 12, tzinfo=UTC)) == ["2"]
+    assert await find(ids=["2", "9", "1", "3", "1"]) == ["1", "2"]
+    assert await find("sku", "M", ids=["2", "9", "3", "2"]) == ["2"]
+    await feed.write("2", {}, lookups=[("sku", "S")])
+    assert (await find("sku", "M"), await find("sku", "S")) == (["1"], ["2"])
+    await feed.write("2", None)
+    assert await find("sku", "S", with_deleted=True) == []
+
+
+@pytest.mark.parametrize("order", ["id", "sequence"])
+async def test_what_is_found_comes_in_pages(feed: PublishedFeed, databases: ReadDatabases, order: str) -> None:
+    for record_id in "dbeac":
+        await feed.write(record_id, {}, lookups=[("status", "ACTIVE" if record_id != "a" else "DRAFT")])
+    filters, after, seen = RecordFilter(lookup_key=build_lookup_key("products", "status", "ACTIVE")), None, []
+    has_more = True
+    while has_more:
+        page = (
+            await list_by_id(databases, SHOP, "products", filters, after=after, limit=3, max_bytes=MIB)
+            if order == "id"
+            else await list_by_sequence(databases, SHOP, "products", filters, after=after or 0, limit=3, max_bytes=MIB)
+        )
+        assert page is not None
+        seen += list_ids(page)
+        after, has_more = page.rows[-1][order], page.has_more
+    assert seen == list("bcde" if order == "id" else "dbec")
 
 
 async def test_changes_have_each_record_once_and_go_on_from_the_head(

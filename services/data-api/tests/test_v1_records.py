@@ -88,8 +88,8 @@ async def test_a_list_is_complete_for_what_exists_throughout(v1: V1, order: str)
 
 async def test_a_list_is_filtered(v1: V1) -> None:
     late = datetime(2026, 11, 2, tzinfo=UTC)
-    await v1.feed.write("1", {"n": 1}, lookup_fields={"handle": "red:shirt"})
-    await v1.feed.write("2", {"n": 2}, lookup_fields={"handle": "blue"}, updated_at=late)
+    await v1.feed.write("1", {"n": 1}, lookups=[("handle", "red:shirt")])
+    await v1.feed.write("2", {"n": 2}, lookups=[("handle", "blue")], updated_at=late)
     await v1.feed.write("3", {"n": 3})
     await v1.feed.write("3", None)
     ids = [record["id"] for record in await read_list(v1, where="handle:red:shirt")]
@@ -98,6 +98,31 @@ async def test_a_list_is_filtered(v1: V1) -> None:
     assert [record["id"] for record in await read_list(v1, updated_after="2026-11-01T12:00:00+00:00")] == ["2"]
     everything = await read_list(v1, include="deleted", limit=1, fields="n")
     assert [(record["id"], record["data"]) for record in everything] == [("1", {"n": 1}), ("2", {"n": 2}), ("3", None)]
+
+
+async def test_a_record_is_found_by_one_of_several_values(v1: V1) -> None:
+    await v1.feed.write("1", {}, lookups=[("sku", "S"), ("sku", "Grün/M, 2:1")])
+    await v1.feed.write("2", {}, lookups=[("sku", "S")])
+    for order in ("id", "sequence"):
+        found = await read_list(v1, where="sku:S", limit=1, order=order)
+        assert [record["id"] for record in found] == ["1", "2"]
+    assert [record["id"] for record in await read_list(v1, where="sku:Grün/M, 2:1")] == ["1"]
+    assert await read_list(v1, where="sku:s") == await read_list(v1, where="sku:") == []
+    assert [record["id"] for record in await read_list(v1, where="sku:S", ids="2,3")] == ["2"]
+
+
+async def test_a_field_that_a_resource_does_not_have_is_refused_and_the_others_are_named(v1: V1) -> None:
+    response = await v1.get("/records/products", where="colour:red")
+    assert response.status_code == 400 and response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"] == (
+        "where: products has no lookup field colour: its lookup fields are handle, sku"
+    )
+    other = await v1.get("/records/orders", where="handle:red")
+    assert (other.status_code, other.json()["detail"]) == (
+        400,
+        "where: orders has no lookup field handle: it has no lookup fields",
+    )
+    assert (await v1.get(f"{OTHER_ROOT}/records/products", where="colour:red")).status_code == 404
 
 
 @pytest.mark.parametrize("after", ["a\0", 2**63])

@@ -55,6 +55,11 @@ ROOT = f"/v1/connections/{quote(ACME, safe='')}"
 OTHER_ROOT = f"/v1/connections/{quote(OTHER, safe='')}"
 
 
+def list_lookup_fields(connection: str, resource: str) -> Sequence[str]:
+    """The lookup fields of the resources of the connections in these tests."""
+    return ("handle", "sku") if resource == "products" else ()
+
+
 class MemoryBucket:
     """Objects by key. While `is_away`, none can be read."""
 
@@ -110,7 +115,7 @@ class V1:
                 ),
                 build_snapshot_operation(self.reads, self.cache),
                 *build_sync_operations(self.reads, self.refreshes),
-                *build_record_operations(self.reads),
+                *build_record_operations(self.reads, list_lookup_fields),
                 *build_change_operations(self.reads),
                 build_stream_operation(self.reads, self.streams, self.limits),
             ],

@@ -32,13 +32,14 @@ from shopify_fetcher.mappers.discounts import (
     ITEM_LISTS,
     SIDES,
     build_list_name,
+    list_codes,
     map_codes,
     map_gids,
     map_variant_titles,
 )
 from shopify_fetcher.mappers.inventory import LEVELS, map_levels, map_variants
 from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_tombstone
-from shopify_fetcher.mappers.products import MEDIA, METAFIELDS, VARIANTS, map_media, map_metafields
+from shopify_fetcher.mappers.products import MEDIA, METAFIELDS, VARIANTS, list_skus, map_media, map_metafields
 from shopify_fetcher.read_session import ReadSession
 
 
@@ -46,12 +47,14 @@ from shopify_fetcher.read_session import ReadSession
 class ItemPage:
     """One page of a nested list: its items as they stand in the record, and the child records that came with them.
 
-    `after` is Shopify's cursor at the end of the page; None when the list is complete.
+    `after` is Shopify's cursor at the end of the page; None when the list is complete. `lookup_values` are the values
+    of these items by which the record is found.
     """
 
     items: list[Any]
     after: str | None
     children: MappedRecords = field(default_factory=MappedRecords)
+    lookup_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -90,7 +93,12 @@ def _find_next_cursor(page: Any) -> str | None:
 def _map_variant_page(raw: Node, chunked: UnfinishedRecord, info: ResponseInfo) -> ItemPage:
     page = parse_model(VariantPage, raw)
     edges, children = map_variants(page, chunked.id, info)
-    return ItemPage(edges, _find_next_cursor(page), children)
+    return ItemPage(edges, _find_next_cursor(page), children, {"sku": list_skus(page)})
+
+
+def _map_code_page(raw: Node, _chunked: UnfinishedRecord, _info: ResponseInfo) -> ItemPage:
+    page = parse_model(CodePage, raw)
+    return ItemPage(map_codes(page), _find_next_cursor(page), lookup_values={"code": list_codes(page)})
 
 
 _DISCOUNT_ITEMS = {
@@ -150,7 +158,7 @@ NESTED_LISTS: dict[str, NestedList] = {
         graphql_documents.CONTINUE_CODES,
         ("node", "codeDiscount", "codes"),
         ("codeDiscount", "codes", "edges"),
-        _build_page_mapper(CodePage, map_codes),
+        _map_code_page,
     ),
     **{
         build_list_name(family, side, item_list): _build_discount_list(family, side, item_list)
@@ -204,6 +212,7 @@ async def read_next_chunk(session: ReadSession, chunked: UnfinishedRecord) -> Ne
         resource=chunked.resource,
         id=chunked.id,
         read_at=chunked.read_at,
+        lookup_values=dict(page.lookup_values),
         items=tuple(page.items),
         chunk=chunked.build_chunk_info(nested_list.record_path, remaining),
     )

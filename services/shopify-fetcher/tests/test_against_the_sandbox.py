@@ -19,6 +19,7 @@ from contracts.events import (
 )
 from messaging.tracing import trace_call
 from platform_sdk.errors import TransientError
+from platforms.shopify.resources import CATALOG
 from platforms.shopify.session import open_client
 from shopify_fetcher.graphql_documents import COUNT_PRODUCTS
 from shopify_fetcher.readable_resources import READABLE_RESOURCES
@@ -247,6 +248,23 @@ async def test_10000_webhooks_over_2500_products_are_few_calls_and_no_throttle(o
     assert statistics["throttled"] == 0
     completed = {sync_id for event in shop.publisher.select(IncrementalReadCompleted) for sync_id in event.sync_ids}
     assert completed == {request.sync_id for request in requests}
+
+
+async def test_records_are_found_by_the_fields_that_are_declared(open_shop: Any) -> None:
+    shop = await open_shop("lookups.myshopify.com", products=5, collections=2, discounts=8, big_product_variants=300)
+    await shop.run_full_sync()
+    found: dict[str, set[str]] = {resource.name: set() for resource in CATALOG}
+    skus: dict[str, list[str]] = {}
+    items: dict[str, list[str]] = {}
+    for record in shop.publisher.records:
+        found[record.resource] |= {*record.lookup_fields, *record.lookup_values}
+        if record.resource == "products":
+            skus.setdefault(record.id, []).extend(record.lookup_values.get("sku", ()))
+            edges = [*(record.body or {}).get("variants", {}).get("edges", ()), *record.items]
+            variants = [edge["node"] for edge in edges if "sku" in edge["node"]]
+            items.setdefault(record.id, []).extend(variant["sku"] for variant in variants if variant["sku"])
+    assert found == {resource.name: set(resource.lookup_fields) for resource in CATALOG}
+    assert skus == items and max(len(values) for values in skus.values()) > 250
 
 
 async def test_what_webhooks_request_is_read(open_shop: Any) -> None:

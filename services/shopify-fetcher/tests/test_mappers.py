@@ -106,6 +106,17 @@ def test_a_product_and_its_inventory_are_records_of_their_own() -> None:
     ]
 
 
+def test_a_product_is_found_by_the_skus_of_its_variants_and_by_fields_of_its_own() -> None:
+    variants = build_page(*(build_variant(number, sku=sku) for number, sku in enumerate(("S", None, "", "M"), 1)))
+    raw = build_product(variants=variants, status="ACTIVE", vendor="Acme", productType="Shirts")
+    assert select(map_product(raw, build_info()), "products")[0].lookup_values == {
+        "sku": ("S", "M"),
+        "status": ("ACTIVE",),
+        "vendor": ("Acme",),
+        "product_type": ("Shirts",),
+    }
+
+
 def test_an_unknown_enumeration_value_is_kept() -> None:
     assert select(map_product(build_product(), build_info()), "products")[0].body["status"] == "A_STATUS_OF_2027"
 
@@ -160,6 +171,11 @@ def list_numbers(mapped: MappedRecords) -> list[int]:
 def test_a_merchants_own_order_is_kept_and_any_other_is_by_id() -> None:
     assert list_numbers(map_collection(build_collection("MANUAL", 10, 9, 30), build_info())) == [10, 9, 30]
     assert list_numbers(map_collection(build_collection("BEST_SELLING", 10, 9, 30), build_info())) == [9, 10, 30]
+
+
+def test_a_collection_is_found_by_title_and_handle() -> None:
+    (record,) = map_collection(build_collection("MANUAL"), build_info()).records
+    assert (record.lookup_fields, record.lookup_values) == ({"title": "All"}, {"handle": ("all",)})
 
 
 def test_a_long_collection_continues_in_its_own_order_or_starts_over_by_id() -> None:
@@ -220,6 +236,7 @@ def test_codes_are_by_code_and_everything_as_the_document_shows_it() -> None:
         },
     }
     assert (record.lookup_fields, record.sort_key) == ({"title": "Ten off"}, 7)
+    assert record.lookup_values == {"status": ("ACTIVE",), "code": ("b", "A")}
 
 
 def test_what_a_discount_applies_to_is_plain_ids_and_continues_list_by_list() -> None:
@@ -261,8 +278,9 @@ def test_an_automatic_discount_is_of_the_other_family_and_its_countries_are_sort
             },
         },
     }
-    body = map_discount(raw, build_info()).records[0].body
-    assert body is not None
+    (record,) = map_discount(raw, build_info()).records
+    body = record.body
+    assert body is not None and record.lookup_values == {"status": ("ACTIVE",)}
     assert body["automaticDiscount"]["destinationSelection"]["countries"] == ["DE", "FR"]
     assert "codes" not in body["automaticDiscount"]
 

@@ -346,6 +346,7 @@ async def test_a_list_continues_chunk_by_chunk() -> None:
         reading_id="c", cursor="codes:x", next_cursor="codes:y", path=("codeDiscount", "codes", "edges")
     )
     assert (first.items, first.body, first.read_at) == (({"node": {"code": "A"}},), None, 5)
+    assert first.lookup_values == {"code": ("A",)}
     assert chunk.remaining is not None
     last = await read_next_chunk(session, chunk.remaining)
     assert last.remaining is None

@@ -16,15 +16,17 @@ def join_chunks(chunks: Mapping[str | None, Record]) -> Record | None:
     first = chunks.get(None)
     if first is None or first.chunk is None or first.body is None:
         return None
-    body = first.body
+    body, lookup_values = first.body, dict(first.lookup_values)
     current = first
     while current.chunk is not None and not current.chunk.is_last:
         following = chunks.get(current.chunk.next_cursor)
         if following is None or following.chunk is None:
             return None
         _append_items(body, following.chunk.path, following.items)
+        for field, values in following.lookup_values.items():
+            lookup_values[field] = (*lookup_values.get(field, ()), *values)
         current = following
-    return first.model_copy(update={"body": body, "chunk": None})
+    return first.model_copy(update={"body": body, "lookup_values": lookup_values, "chunk": None})
 
 
 def _append_items(body: dict[str, Any], path: tuple[str, ...], items: tuple[Any, ...]) -> None:

@@ -11,13 +11,14 @@ def make_first(next_cursor: str | None) -> Record:
 
 def make_further(cursor: str, next_cursor: str | None, *items: str) -> Record:
     chunk = RecordChunk(reading_id="c", cursor=cursor, next_cursor=next_cursor, path=("products",))
-    return Record(resource="collections", id="1", read_at=9, items=items, chunk=chunk)
+    return Record(resource="collections", id="1", read_at=9, items=items, lookup_values={"item": items}, chunk=chunk)
 
 
 def test_chunks_without_a_gap_become_one_record_of_the_first_chunks_moment() -> None:
     whole = join_chunks({None: make_first("x"), "x": make_further("x", "y", "b"), "y": make_further("y", None, "c")})
     assert whole is not None
     assert whole.body == {"title": "All", "products": ["a", "b", "c"]}
+    assert whole.lookup_values == {"item": ("b", "c")}
     assert whole.read_at == 5
     assert whole.chunk is None
 

@@ -23,7 +23,7 @@ SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE nspname = :schema AND relkind = 'v' AND has_schema_privilege(current_user, n.oid, 'USAGE')
 AND has_table_privilege(current_user, c.oid, 'SELECT') ORDER BY 1
 """)
-_VIEWS = {"changes", "records", "snapshots"}
+_VIEWS = {"changes", "lookups", "records", "snapshots"}
 """The views that a reader needs."""
 _VERSIONS = text("SELECT name FROM schema_versions")
 _EXISTS = text("SELECT to_regclass('schema_versions') IS NOT NULL")

@@ -11,8 +11,8 @@ from data_api.addresses import build_connection_path
 from data_api.asgi.errors import RequestError
 from data_api.asgi.responses import JSON, Header, Pieces, Response, StreamedResponse
 from data_api.data_cuts import MAX_DOCUMENT_BYTES, DataCut
+from data_api.declared_resources import has_one_resource
 from data_api.plain_answers import build_prefix, describe_missing_data, find_data
-from data_api.resource_counts import has_one_resource
 from data_api.snapshot_versions import NotReadYetError
 from data_api.store.snapshot_files import CachedSnapshot, read_blocks, read_pieces
 from data_api.tables.signals import wait_for_signals

@@ -4,11 +4,9 @@ A page is chosen without its bodies, by their sizes, and only then its bodies ar
 memory by hundreds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import orjson
 
 from contracts.feed_cursors import FeedCursor
 from data_api.store.databases import ReadDatabases, Row
@@ -24,11 +22,10 @@ SELECT {COLUMNS}, {_SELECTED}, p.body FROM snapshots AS h LEFT JOIN LATERAL (
 WHERE h.connection = $1
 """
 
-# $1 connection, $2 resource, $3 limit, $4 bytes, $5 with deleted records, $6 updated after, $7 lookup fields as JSON
+# $1 connection, $2 resource, $3 limit, $4 bytes, $5 with deleted records, $6 updated after
 _FILTERED = f"""
 SELECT {_FIELDS}, body_bytes FROM records
 WHERE connection = $1 AND resource = $2 AND ($5 OR NOT is_deleted) AND ($6::timestamptz IS NULL OR updated_at > $6)
-    AND ($7::text IS NULL OR CAST(lookup_fields AS jsonb) @> CAST($7 AS jsonb))
 """
 
 
@@ -44,31 +41,59 @@ WHERE h.connection = $1 ORDER BY p.{order}
 """
 
 
-_LIST_BY_ID = _build_page(f"{_FILTERED} AND ($8::text IS NULL OR id > $8) ORDER BY id LIMIT $3 + 1", "id")
-_LIST_BY_SEQUENCE = _build_page(f"{_FILTERED} AND sequence > $8 ORDER BY sequence LIMIT $3 + 1", "sequence")
-_LIST_NAMED = _build_page(
-    f"""
-SELECT found.* FROM (SELECT DISTINCT id FROM unnest($8::text[]) AS id) AS wanted
-CROSS JOIN LATERAL ({_FILTERED} AND records.id = wanted.id OFFSET 0) AS found
-WHERE $9::text IS NULL OR found.id > $9 ORDER BY found.id LIMIT $3 + 1
-""",
-    "id",
+def _build_page_of(ids: str) -> str:
+    """Return the statement for a page of the records whose ids `ids` selects, in their order."""
+    chosen = f"""
+SELECT found.* FROM ({ids} AND id > coalesce($7::text, '') ORDER BY id) AS wanted
+CROSS JOIN LATERAL ({_FILTERED} AND records.id = wanted.id OFFSET 0) AS found ORDER BY wanted.id LIMIT $3 + 1
+"""
+    return _build_page(chosen, "id")
+
+
+# Each list has a statement for all records, and one for those that a lookup key finds. $7 is where the page begins;
+# then come the ids and the lookup key, where there are any.
+_FOUND = "SELECT id FROM lookups WHERE connection = $1 AND key = {key}"
+_IS_FOUND = f"EXISTS ({_FOUND} AND lookups.id = {{id}} OFFSET 0)"
+_LIST_BY_ID = (
+    _build_page(f"{_FILTERED} AND ($7::text IS NULL OR id > $7) ORDER BY id LIMIT $3 + 1", "id"),
+    _build_page_of(_FOUND.format(key="$8")),
+)
+_LIST_NAMED = (
+    _build_page_of("SELECT DISTINCT id FROM unnest($8::text[]) AS id WHERE true"),
+    _build_page_of(
+        f"SELECT DISTINCT id FROM unnest($8::text[]) AS wanted (id) WHERE {_IS_FOUND.format(key='$9', id='wanted.id')}"
+    ),
+)
+# Few are looked up and sorted, many are found on the way through all records: either way a page costs little.
+_FEW = 1000
+_FOUND_BY_SEQUENCE = f"""
+WITH few AS MATERIALIZED ({_FOUND.format(key="$8")} LIMIT {_FEW} + 1)
+SELECT * FROM (
+    (SELECT found.* FROM few
+    CROSS JOIN LATERAL ({_FILTERED} AND records.id = few.id AND sequence > $7 OFFSET 0) AS found
+    WHERE (SELECT count(*) FROM few) <= {_FEW})
+    UNION ALL
+    ({_FILTERED} AND sequence > $7 AND {_IS_FOUND.format(key="$8", id="records.id")}
+    AND (SELECT count(*) FROM few) > {_FEW} ORDER BY sequence LIMIT $3 + 1)
+) AS found ORDER BY sequence LIMIT $3 + 1
+"""
+_LIST_BY_SEQUENCE = (
+    _build_page(f"{_FILTERED} AND sequence > $7 ORDER BY sequence LIMIT $3 + 1", "sequence"),
+    _build_page(_FOUND_BY_SEQUENCE, "sequence"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Which records of a resource a list has. `lookup_fields` are values that the record's own must equal."""
+    """Which records of a resource a list has.
+
+    `lookup_key` is the key of a value that they have in a lookup field (`contracts.lookup_keys`).
+    """
 
     with_deleted: bool = False
     updated_after: datetime | None = None
-    lookup_fields: Mapping[str, str] | None = None
+    lookup_key: str | None = None
     ids: Sequence[str] | None = None
-
-    def build_parameters(self) -> tuple[object, ...]:
-        """Return the parameters of the statements that all lists have."""
-        lookup = orjson.dumps(self.lookup_fields).decode() if self.lookup_fields else None
-        return self.with_deleted, self.updated_after, lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +144,9 @@ async def list_by_id(
     A record that exists throughout the reading of all pages is on one of them. Returns None where the spaces-writer
     does not know the connection.
     """
-    common = (connection, resource, limit, max_bytes, *filters.build_parameters())
-    if filters.ids is not None:
-        return parse_page(await databases.fetch(_LIST_NAMED, *common, list(filters.ids), after, reached=reached))
-    return parse_page(await databases.fetch(_LIST_BY_ID, *common, after, reached=reached))
+    scope = (connection, resource, limit, max_bytes)
+    statements = _LIST_BY_ID if filters.ids is None else _LIST_NAMED
+    return await _read_page(databases, statements, scope, filters, after, reached)
 
 
 async def list_by_sequence(
@@ -136,10 +160,26 @@ async def list_by_sequence(
     max_bytes: int,
     reached: FeedCursor | None = None,
 ) -> RowPage | None:
-    """Return the records whose last changes have numbers above `after`, in their order.
+    """Return the records whose last changes have numbers above `after`, in their order. `filters` name no ids.
 
     A record that changes while the pages are read moves to the end. Returns None where the spaces-writer does not know
     the connection.
     """
-    common = (connection, resource, limit, max_bytes, *filters.build_parameters())
-    return parse_page(await databases.fetch(_LIST_BY_SEQUENCE, *common, after, reached=reached))
+    scope = (connection, resource, limit, max_bytes)
+    return await _read_page(databases, _LIST_BY_SEQUENCE, scope, filters, after, reached)
+
+
+async def _read_page(
+    databases: ReadDatabases,
+    statements: tuple[str, str],
+    scope: tuple[object, ...],
+    filters: RecordFilter,
+    after: str | int | None,
+    reached: FeedCursor | None,
+) -> RowPage | None:
+    """Run the statement for all records, or the one for those that a lookup key finds."""
+    statement = statements[filters.lookup_key is not None]
+    ids = () if filters.ids is None else (list(filters.ids),)
+    key = () if filters.lookup_key is None else (filters.lookup_key,)
+    places = (filters.with_deleted, filters.updated_after, after, *ids, *key)
+    return parse_page(await databases.fetch(statement, *scope, *places, reached=reached))

@@ -37,6 +37,7 @@ def map_collection(raw: Node, info: ResponseInfo) -> MappedRecords:
         body={**node.model_dump(by_alias=True, exclude={"updatedAt", "products"}), "products": gids},
         sort_key=parse_number(node.id),
         lookup_fields={"title": node.title},
+        lookup_values={"handle": (node.handle,)},
     )
     mapped = MappedRecords()
     mapped.add_record(record, info.build_unfinished_record("collections", node.id, continuations))

@@ -59,11 +59,16 @@ def map_discount(raw: Node, info: ResponseInfo) -> MappedRecords:
         body={"id": node.id, family: _map_terms(discount)},
         sort_key=parse_number(node.id),
         lookup_fields={"title": discount.title},
+        lookup_values={"status": (discount.status,), **_find_codes(discount)},
     )
     continuations = tuple(_find_continuations(family, discount))
     mapped = MappedRecords()
     mapped.add_record(record, info.build_unfinished_record("discounts", node.id, continuations))
     return mapped
+
+
+def _find_codes(discount: Any) -> dict[str, tuple[str, ...]]:
+    return {"code": list_codes(discount.codes)} if hasattr(discount, "codes") else {}
 
 
 def _map_terms(discount: Any) -> Node:
@@ -110,7 +115,12 @@ def _find_continuations(family: str, discount: Any) -> Iterator[Continuation]:
 
 def map_codes(page: CodePage) -> list[Node]:
     """Map a page of a discount's codes to items of the discount's record, in alphabetical order."""
-    return [{"node": {"code": code}} for code in sorted(edge.node.code for edge in page.edges)]
+    return [{"node": {"code": code}} for code in sorted(list_codes(page))]
+
+
+def list_codes(page: CodePage) -> tuple[str, ...]:
+    """Return the codes on a page of a discount's codes."""
+    return tuple(edge.node.code for edge in page.edges)
 
 
 def map_gids(page: ProductIdPage | CollectionIdPage | None) -> list[str]:

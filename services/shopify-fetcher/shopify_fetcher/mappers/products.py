@@ -2,7 +2,7 @@
 
 from contracts.events import Record
 from platforms.shopify.ids import parse_number
-from shopify_fetcher.generated.fragments import MediaPage, MetafieldPage, ProductBody
+from shopify_fetcher.generated.fragments import MediaPage, MetafieldPage, ProductBody, VariantPage
 from shopify_fetcher.mappers.inventory import map_variants
 from shopify_fetcher.mappers.mapped_records import MappedRecords, Node, ResponseInfo, build_continuations
 
@@ -31,9 +31,20 @@ def map_product(raw: Node, info: ResponseInfo) -> MappedRecords:
         body=body,
         sort_key=parse_number(node.id),
         lookup_fields={"title": node.title, "handle": node.handle},
+        lookup_values={
+            "sku": list_skus(node.variants),
+            "status": (node.status,),
+            "vendor": (node.vendor,),
+            "product_type": (node.productType,),
+        },
     )
     mapped.add_record(record, info.build_unfinished_record("products", node.id, continuations))
     return mapped
+
+
+def list_skus(page: VariantPage) -> tuple[str, ...]:
+    """Return the SKUs of a page of variants; many variants have none."""
+    return tuple(edge.node.sku for edge in page.edges if edge.node.sku)
 
 
 def map_media(page: MediaPage) -> list[Node]:

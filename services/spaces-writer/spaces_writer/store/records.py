@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import Record
+from contracts.lookup_keys import build_lookup_key
 from spaces_writer.versions import Version
 from spaces_writer.volatile_fields import VolatileFields
 
@@ -27,22 +28,28 @@ CROSS JOIN LATERAL (
     SELECT updated_at, read_at, content_hash, volatile_fields, volatile_read_at FROM records
     WHERE connection = :connection AND resource = :resource AND records.id = wanted.id AND read_at > 0 OFFSET 0) AS r
 """)
-# A record that is written without a sequence number (0) has not changed: only its version is stored.
+# A record that is written without a sequence number (0) has not changed: only its version is stored. Equal lookup keys
+# are set to those that are stored, because Postgres would store many of them, which are beside the row, once more.
 _WRITE_INDEX = text("""
 INSERT INTO records (connection, resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, parent,
-                     lookup_fields, volatile_fields, volatile_read_at, sequence, created_sequence, changed_by)
-SELECT :connection, :resource, reading.*, reading.sequence, CAST(:read_id AS uuid) FROM unnest(
+                     lookup_fields, volatile_fields, volatile_read_at, sequence, lookup_keys, created_sequence,
+                     changed_by)
+SELECT :connection, :resource, id, updated_at, read_at, content_hash, body_bytes, sort_key, parent, lookup_fields,
+    volatile_fields, volatile_read_at, sequence, CAST(lookup_keys AS uuid[]), sequence, CAST(:read_id AS uuid)
+FROM unnest(
     CAST(:ids AS text[]), CAST(:updated_at AS timestamptz[]), CAST(:read_at AS bigint[]),
     CAST(:content_hashes AS bytea[]), CAST(:body_bytes AS int[]), CAST(:sort_keys AS numeric[]),
     CAST(:parents AS text[]), CAST(:lookup_fields AS text[]), CAST(:volatile_fields AS text[]),
-    CAST(:volatile_read_at AS bigint[]), CAST(:sequences AS bigint[])
+    CAST(:volatile_read_at AS bigint[]), CAST(:sequences AS bigint[]), CAST(:lookup_keys AS text[])
 ) AS reading (id, updated_at, read_at, content_hash, body_bytes, sort_key, parent, lookup_fields, volatile_fields,
-              volatile_read_at, sequence)
+              volatile_read_at, sequence, lookup_keys)
 ON CONFLICT (connection, resource, id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at, read_at = EXCLUDED.read_at, content_hash = EXCLUDED.content_hash,
     body_bytes = EXCLUDED.body_bytes, sort_key = EXCLUDED.sort_key, parent = EXCLUDED.parent,
     lookup_fields = EXCLUDED.lookup_fields, volatile_fields = EXCLUDED.volatile_fields,
     volatile_read_at = EXCLUDED.volatile_read_at,
+    lookup_keys = CASE WHEN records.lookup_keys = EXCLUDED.lookup_keys
+        THEN records.lookup_keys ELSE EXCLUDED.lookup_keys END,
     unreadable = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable END,
     unreadable_at = CASE WHEN records.unreadable_at > EXCLUDED.read_at THEN records.unreadable_at END,
     sequence = CASE WHEN EXCLUDED.sequence > 0 THEN EXCLUDED.sequence ELSE records.sequence END,
@@ -76,8 +83,8 @@ _DELETE_BODIES = text("""
 DELETE FROM bodies WHERE connection = :connection AND resource = :resource AND id = ANY(CAST(:ids AS text[]))
 """)
 _WRITE_TOMBSTONES_OF = """
-UPDATE records r SET content_hash = NULL, body_bytes = 0, lookup_fields = '{}', volatile_fields = '{}',
-    unreadable = NULL, unreadable_at = NULL, read_at = GREATEST(r.read_at, gone.read_at),
+UPDATE records r SET content_hash = NULL, body_bytes = 0, lookup_fields = '{}', lookup_keys = '{}',
+    volatile_fields = '{}', unreadable = NULL, unreadable_at = NULL, read_at = GREATEST(r.read_at, gone.read_at),
     sequence = :after + gone.number, changed_at = now(), changed_by = CAST(:read_id AS uuid)
 FROM gone WHERE r.connection = :connection AND r.resource = gone.resource AND r.id = gone.id
 RETURNING r.resource, r.id
@@ -281,12 +288,21 @@ async def _write_index(
             "sort_keys": [record.sort_key for record in records],
             "parents": [record.parent for record in records],
             "lookup_fields": [orjson.dumps(record.lookup_fields).decode() for record in records],
+            "lookup_keys": [_encode_lookup_keys(record) for record in records],
             "volatile_fields": [item.volatile_fields.json for item in prepared],
             "volatile_read_at": [item.volatile_fields.read_at for item in prepared],
             "sequences": list(sequences),
             "read_id": read_id,
         },
     )
+
+
+def _encode_lookup_keys(record: Record) -> str:
+    """Return the keys of all values by which the record is found as an array of PostgreSQL, equal for equal values."""
+    values = [(field, value) for field, value in record.lookup_fields.items() if value is not None]
+    values += [(field, value) for field, several in record.lookup_values.items() for value in several]
+    keys = {build_lookup_key(record.resource, field, value) for field, value in values}
+    return f"{{{','.join(sorted(keys))}}}"
 
 
 async def find_unlisted(

@@ -1,5 +1,6 @@
 """Lists of records, and single records."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contracts.events import ConnectionChanged
 from contracts.feed_cursors import FeedCursor
+from contracts.lookup_keys import build_lookup_key
 from data_api.addresses import build_reset_error
 from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation
@@ -36,6 +38,8 @@ from data_api.routes.v1.parameters import (
 from data_api.store.records import RecordFilter, RowPage, list_by_id, list_by_sequence, load_record
 from data_api.use_cases.connection_reads import ConnectionReads
 
+ListLookupFields = Callable[[str, str], Sequence[str]]
+"""Returns the names of the lookup fields that a connection's resource has."""
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 VARY: Header = (b"vary", b"authorization, x-api-key")
@@ -65,7 +69,12 @@ class RecordListParameters(RecordParameters):
     )
     include: Literal["deleted"] | None = Field(default=None, description="`deleted`: also those that are gone.")
     where: FieldValue | None = Field(
-        default=None, description="Records whose lookup field has this value, such as `handle:red-shirt`."
+        default=None,
+        description=(
+            "Records whose lookup field has exactly this value, in upper and lower case as in `data`, such as "
+            "`handle:red-shirt`; where a field has several values (SKUs), one of them. A field that the resource does "
+            "not have is answered with 400, which names those that it has. Deleted records have no values."
+        ),
     )
 
     @model_validator(mode="after")
@@ -74,17 +83,17 @@ class RecordListParameters(RecordParameters):
             raise ValueError("ids: these are listed in the order of their ids only")
         return self
 
-    def build_filter(self) -> RecordFilter:
-        """Return which records the list has."""
+    def build_filter(self, resource: str) -> RecordFilter:
+        """Return which records of the resource the list has."""
         return RecordFilter(
             with_deleted=self.include == "deleted",
             updated_after=self.updated_after,
-            lookup_fields=dict([self.where]) if self.where else None,
+            lookup_key=build_lookup_key(resource, *self.where) if self.where else None,
             ids=self.ids,
         )
 
 
-def build_record_operations(reads: ConnectionReads) -> list[Operation]:
+def build_record_operations(reads: ConnectionReads, list_lookup_fields: ListLookupFields) -> list[Operation]:
     """Return the operations of records."""
     return [
         Operation(
@@ -92,7 +101,7 @@ def build_record_operations(reads: ConnectionReads) -> list[Operation]:
             "/v1/connections/{connection}/records/{resource}",
             "listRecords",
             "List the records of a resource",
-            partial(_list_records, reads),
+            partial(_list_records, reads, list_lookup_fields),
             {200: Answer("A page of records.", RecordListAnswer)},
             tag="records",
             description=(
@@ -156,10 +165,12 @@ def _build_tag(content_hash: str, fields: FieldTree | None) -> str:
     return content_hash if fields is None else f"{content_hash}-{build_binding('', '', fields)}"
 
 
-async def _list_records(reads: ConnectionReads, request: Request) -> Response:
+async def _list_records(reads: ConnectionReads, list_lookup_fields: ListLookupFields, request: Request) -> Response:
     parameters: RecordListParameters = request.parameters
     connection = reads.find(request.caller, request.path_parameters["connection"])
     resource = request.path_parameters["resource"]
+    if parameters.where is not None:
+        _check_lookup_field(parameters.where[0], resource, list_lookup_fields(connection.connection, resource))
     binding = build_binding(
         connection.connection, resource, dump_parameters(parameters, "cursor", "limit", "after_sync")
     )
@@ -177,6 +188,12 @@ async def _list_records(reads: ConnectionReads, request: Request) -> Response:
     next_cursor = ListCursor(start, page.rows[-1][parameters.order]).encode(binding) if page.has_more else None
     records = [build_record(row, parameters.fields) for row in page.rows]
     return Response(200, [JSON, REVALIDATE, VARY], encode_json({"records": records, "next_cursor": next_cursor}))
+
+
+def _check_lookup_field(field: str, resource: str, declared: Sequence[str]) -> None:
+    if field not in declared:
+        known = f"its lookup fields are {', '.join(declared)}" if declared else "it has no lookup fields"
+        raise RequestError(400, f"where: {resource} has no lookup field {field}: {known}")
 
 
 def _decode_cursor(parameters: RecordListParameters, binding: str) -> ListCursor | None:
@@ -204,7 +221,7 @@ async def _read_page(
             reads.databases,
             connection.connection,
             resource,
-            parameters.build_filter(),
+            parameters.build_filter(resource),
             after=after or 0,
             limit=parameters.limit,
             max_bytes=MAX_PAGE_BYTES,
@@ -216,7 +233,7 @@ async def _read_page(
         reads.databases,
         connection.connection,
         resource,
-        parameters.build_filter(),
+        parameters.build_filter(resource),
         after=after,
         limit=parameters.limit,
         max_bytes=MAX_PAGE_BYTES,
