@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from data_api.asgi.operations import Answer, Operation
+from data_api.asgi.operations import TEXT_PATTERN, Answer, Operation
 
 INFO = {
     "title": "merchant-sync data API",
@@ -111,16 +111,19 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": parameter.description,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": TEXT_PATTERN},
             "example": parameter.example,
         }
     for name, description in operation.header_parameters.items():
-        yield {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+        schema = {"type": "string"}
+        if name in operation.header_patterns:
+            schema["pattern"] = operation.header_patterns[name]
+        yield {"name": name, "in": "header", "description": description, "schema": schema}
     if operation.parameters is None:
         return
-    schema = operation.parameters.model_json_schema(mode="validation", ref_template=_REF)
-    required = schema.get("required", ())
-    for name, parameter_schema in schema.get("properties", {}).items():
+    query = operation.parameters.model_json_schema(mode="validation", ref_template=_REF)
+    required = query.get("required", ())
+    for name, parameter_schema in query.get("properties", {}).items():
         description = parameter_schema.pop("description", "")
         yield {
             "name": name,

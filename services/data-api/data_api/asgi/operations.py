@@ -15,6 +15,10 @@ MAX_BODY_BYTES = 64 * 1024
 Handle = Callable[[Request], Awaitable[AnyResponse]]
 
 
+TEXT_PATTERN = r"^[^\x00]*$"
+"""A regular expression for what an address may have: the dispatcher refuses one with the character NUL."""
+
+
 @dataclass(frozen=True)
 class PathParameter:
     """A `{name}` in the path of an operation."""
@@ -69,5 +73,7 @@ class Operation:
     max_body_bytes: int = MAX_BODY_BYTES
     header_parameters: Mapping[str, str] = field(default_factory=dict)
     """The request headers that the handler reads, each with its description."""
+    header_patterns: Mapping[str, str] = field(default_factory=dict)
+    """Regular expressions for those of them that have an own form. The handler checks it."""
     is_streaming: bool = False
     """Whether the answer is a stream that stays open. It is not counted as a slow request."""
