@@ -92,6 +92,12 @@ async def test_nothing_is_said_of_the_form_of_events(document: dict[str, Any]) -
     assert streams == [{}, {}]
 
 
+async def test_a_part_of_a_document_is_not_said_to_be_a_document(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/v1/connections/{connection}/snapshot"]["get"]["responses"]
+    assert list(answers["206"]["content"]) == list(answers["200"]["content"]) == ["application/json"]
+    assert answers["206"]["content"]["application/json"] == {}
+
+
 async def test_each_form_of_fetched_data_is_described(server: PlainServer, document: dict[str, Any]) -> None:
     await server.upload(b'{"data":{}}')
     forms = [await server.get("/fetch-data"), await server.get("/fetch-data", stream="true")]

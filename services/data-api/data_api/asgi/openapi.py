@@ -140,8 +140,11 @@ def _describe_answer(answer: Answer) -> dict[str, Any]:
         described["headers"] = _describe_headers(answer.headers)
     if answer.is_empty:
         return described
-    schema = {"$ref": _REF.format(model=answer.model.__name__)} if answer.model else dict(answer.schema or {})
-    content: dict[str, Any] = {"schema": schema}
+    content: dict[str, Any] = {}
+    if answer.model is not None:
+        content["schema"] = {"$ref": _REF.format(model=answer.model.__name__)}
+    elif answer.schema is not None:
+        content["schema"] = dict(answer.schema)
     if answer.example is not None:
         content["example"] = answer.example
     described["content"] = {answer.media_type: content}

@@ -37,7 +37,7 @@ class Answer:
     """The form of the JSON body; None for a body of another form, or without one."""
     media_type: str = "application/json"
     schema: Mapping[str, Any] | None = None
-    """The JSON Schema of the body, where there is no model of it."""
+    """The JSON Schema of the body, where there is no model of it; None for a body of which nothing can be said."""
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """The headers that matter to clients, each with its description."""

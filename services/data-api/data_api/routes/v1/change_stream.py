@@ -46,7 +46,7 @@ def build_stream_operation(reads: ConnectionReads, streams: ChangeStreams, limit
         "streamChanges",
         "Follow what changes, as Server-Sent Events",
         partial(_open_stream, reads, streams, limits),
-        {200: Answer("The stream.", media_type="text/event-stream", example=_EXAMPLE)},
+        {200: Answer("The stream.", media_type="text/event-stream", schema={}, example=_EXAMPLE)},
         tag="changes",
         description=(
             "`change` has a record as it is now; its id is the cursor after it. `sync` has a sync whose state has "

@@ -47,7 +47,7 @@ def build_snapshot_operation(reads: ConnectionReads, cache: SnapshotCache) -> Op
         partial(_get_snapshot, reads, cache),
         {
             200: Answer("The document, byte for byte as it is in the bucket.", SnapshotAnswer, headers=_HEADERS),
-            206: Answer("The range of its bytes that was asked for.", schema={}, headers=_HEADERS),
+            206: Answer("The range of its bytes that was asked for.", headers=_HEADERS),
             304: Answer("The document is the one that `If-None-Match` names.", is_empty=True),
         },
         tag="snapshots",
