@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from data_api.asgi.operations import TEXT_PATTERN, Answer, Operation
+from data_api.asgi.operations import Answer, Operation
 
 INFO = {
     "title": "merchant-sync data API",
@@ -19,6 +19,8 @@ INFO = {
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
+_TEXT_PATTERN = r"^[^\x00]*$"
+"""What an address may have: the dispatcher refuses one with the character NUL."""
 _REF = "#/components/schemas/{model}"
 _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key, as it was shown once."},
@@ -111,7 +113,7 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": parameter.description,
-            "schema": {"type": "string", "pattern": TEXT_PATTERN},
+            "schema": {"type": "string", "pattern": _TEXT_PATTERN},
             "example": parameter.example,
         }
     for name, description in operation.header_parameters.items():
@@ -125,6 +127,7 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
     required = query.get("required", ())
     for name, parameter_schema in query.get("properties", {}).items():
         description = parameter_schema.pop("description", "")
+        _exclude_nul(parameter_schema)
         yield {
             "name": name,
             "in": "query",
@@ -132,6 +135,13 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "description": description,
             "schema": parameter_schema,
         }
+
+
+def _exclude_nul(schema: dict[str, Any]) -> None:
+    """Say of text without a form of its own that it cannot have the character NUL."""
+    for one in (schema, *schema.get("anyOf", ())):
+        if one.get("type") == "string" and not one.keys() & {"pattern", "format", "enum", "const"}:
+            one["pattern"] = _TEXT_PATTERN
 
 
 def _describe_answer(answer: Answer) -> dict[str, Any]:

@@ -15,10 +15,6 @@ MAX_BODY_BYTES = 64 * 1024
 Handle = Callable[[Request], Awaitable[AnyResponse]]
 
 
-TEXT_PATTERN = r"^[^\x00]*$"
-"""A regular expression for what an address may have: the dispatcher refuses one with the character NUL."""
-
-
 @dataclass(frozen=True)
 class PathParameter:
     """A `{name}` in the path of an operation."""

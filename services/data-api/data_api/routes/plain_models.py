@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_api.asgi.operations import TEXT_PATTERN
 from data_api.data_cuts import DataCut
 from data_api.routes.v1.parameters import Selection
 
@@ -15,10 +14,7 @@ class ConnectionQuery(BaseModel):
     """Which connection is meant."""
 
     connection: str | None = Field(
-        default=None,
-        description="The name of a connection; needed where the key is for several.",
-        max_length=255,
-        json_schema_extra={"pattern": TEXT_PATTERN},
+        default=None, description="The name of a connection; needed where the key is for several.", max_length=255
     )
 
 

@@ -69,7 +69,7 @@ def _parse_where(value: object) -> object:
     return name, text
 
 
-# What `TEXT_PATTERN` says is part of each of these.
+# An address cannot have the character NUL.
 _NAME, _FIELD_NAME = r"[^,\x00]+", r"[^,.\x00]+"
 _FIELD = rf"{_FIELD_NAME}(\.{_FIELD_NAME}){{0,{MAX_DEPTH - 1}}}"
 Names = Annotated[
