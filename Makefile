@@ -75,6 +75,7 @@ lock: $(VENV)/.dev ## update the locked versions: requirements/*.txt
 	$(LOCK) --upgrade --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --constraint requirements/runtime.txt --output-file requirements/image.txt
 	$(COMPILE) requirements/build.in --constraint requirements/runtime.txt --output-file requirements/build.txt
+	$(COMPILE) --upgrade requirements/client-generator.in --output-file requirements/client-generator.txt
 	@! grep -nE 'https?://|--(extra-)?index-url|--find-links' requirements/*.txt
 
 clean: ## remove the virtual environment and what tools cached (state stays: see `make reset`)

@@ -10,7 +10,9 @@ import orjson
 from contracts.feed_cursors import MAX_SEQUENCE, FeedCursor
 
 BINDING_CHARACTERS = 16
-MAX_CHARACTERS = 2000
+LIST_CURSOR_PATTERN = r"^[A-Za-z0-9_-]+$"
+"""A regular expression for the characters of cursors: base64 for addresses, without padding."""
+MAX_CURSOR_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ListCursor:
     @classmethod
     def decode(cls, text: str, binding: str) -> "ListCursor":
         """Return the cursor that `encode` wrote for `binding`. Raises `ValueError` for any other text."""
-        if len(text) > MAX_CHARACTERS:
+        if len(text) > MAX_CURSOR_CHARACTERS:
             raise ValueError("not a cursor")
         try:
             content = orjson.loads(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 CURSOR_EXAMPLE = "0b7f4b5c0d3e4f8a9c1d2e3f4a5b6c7d.1.4711"
 _CONNECTION = "shop-platform:acme.example"
@@ -22,7 +22,7 @@ class RecordAnswer(BaseModel):
     read_at: datetime = Field(description="When it was read from the platform.")
     first_seen_at: datetime = Field(description="When it was stored for the first time.")
     deleted: bool = Field(description="Whether the record is gone at the platform.")
-    data: Any = Field(description="The record; null if it is deleted.")
+    data: dict[str, Any] | None = Field(description="The record; null if it is deleted.")
 
 
 class RecordListAnswer(BaseModel):
@@ -30,6 +30,12 @@ class RecordListAnswer(BaseModel):
 
     records: list[RecordAnswer]
     next_cursor: str | None = Field(description="The cursor of the next page. Null is the end; fewer records are not.")
+
+
+class SnapshotAnswer(BaseModel):
+    """All current records of a connection. One with one kind of records has them as a list in `data`."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class ChangeAnswer(BaseModel):
@@ -41,7 +47,9 @@ class ChangeAnswer(BaseModel):
     operation: Literal["create", "update", "delete"] = Field(
         description="`create`: it did not exist at the cursor. Both this and `update` mean that `data` replaces it."
     )
-    data: Any = Field(default=None, description="The record; null if it is deleted. Left out with `data=false`.")
+    data: dict[str, Any] | None = Field(
+        default=None, description="The record; null if it is deleted. Left out with `data=false`."
+    )
 
 
 class ChangePageAnswer(BaseModel):

@@ -2,16 +2,25 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 
+from data_api.describe_api import describe
 from data_api.store.databases import ReadDatabases, create_pool
 from database.pool import Database
 from merchant_sync.stack import Stack
 from published_feed import PublishedFeed
 from v1_server import V1, serve_v1
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return dict(orjson.loads(describe()))
 
 
 @pytest.fixture

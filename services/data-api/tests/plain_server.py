@@ -63,9 +63,19 @@ class FakeGateway:
 
 
 class PlainServer:
-    """A data API with two connections, of which a client has the key of `ACME`."""
+    """A data API with two connections, of which a client has the key of `ACME`.
 
-    def __init__(self, bucket: CountedBucket, folder: Path, gateway_url: str, **options: Any) -> None:
+    Without `databases` it can answer no request for records or changes.
+    """
+
+    def __init__(
+        self,
+        bucket: CountedBucket,
+        folder: Path,
+        gateway_url: str,
+        databases: ReadDatabases | None = None,
+        **options: Any,
+    ) -> None:
         self.bucket = bucket
         self.now = NOW_MS
         self.state = make_state(make_connection(), make_connection(OTHER, object_key="1029/page_data.json"))
@@ -79,7 +89,7 @@ class PlainServer:
         )
         self.limits = KeyLimits(100_000, clock=lambda: 0.0)
         self.uses = KeyUseReporter(gateway.report_use, now=lambda: self.now)
-        databases: ReadDatabases = None  # type: ignore[assignment] # the plain routes read none
+        read_databases: ReadDatabases = databases  # type: ignore[assignment] # the plain routes read none
         endpoints: EndpointService = None  # type: ignore[assignment] # and have none
         self.app = create_public_application(
             DataApiParts(
@@ -88,9 +98,9 @@ class PlainServer:
                 limits=self.limits,
                 cache=self.cache,
                 refreshes=Refreshes(gateway.request_refresh, self.limits, self.state.syncs),
-                reads=ConnectionReads(self.state, self.access, databases),
-                record_counts=RecordCounts(databases),
-                streams=ChangeStreams(databases, self.state),
+                reads=ConnectionReads(self.state, self.access, read_databases),
+                record_counts=RecordCounts(read_databases),
+                streams=ChangeStreams(read_databases, self.state),
                 endpoints=endpoints,
                 checks={"topics": self.check_topics},
                 note_use=self.uses.note,

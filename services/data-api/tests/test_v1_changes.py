@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from api_builders import ACME, OTHER, make_connection
 from contracts.feed_cursors import FeedCursor
@@ -281,3 +282,14 @@ async def test_nothing_of_another_merchant_is_seen(v1: V1) -> None:
         await v1.feed.write(str(number), {"mine": number})
     mine = (await v1.get("/changes", cursor=head)).json()["changes"]
     assert [change["data"] for change in mine] == [{"mine": 3}, {"mine": 4}]
+
+
+@pytest.mark.parametrize(("last_id", "status"), [("x", 400), ("1.2.3", 400), (f"{'0' * 32}.1.1", 200), ("", 200)])
+async def test_what_the_document_says_of_last_event_id_is_true(
+    v1: V1, document: dict[str, Any], last_id: str, status: int
+) -> None:
+    described = document["paths"]["/v1/connections/{connection}/changes/stream"]["get"]["parameters"]
+    [parameter] = [one for one in described if one["name"] == "Last-Event-ID"]
+    assert Draft202012Validator(parameter["schema"]).is_valid(last_id) is (status == 200)
+    async with open_stream(v1.port, f"{ROOT}/changes/stream", {**KEYED, "Last-Event-ID": last_id}) as stream:
+        assert stream.status == status

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from api_builders import ACME, NOW_MS, OPERATOR_KEY, OTHER, make_connection, make_sync, make_syncs
 from data_api.client.gateway import RefreshRefusal, RefreshRefusedError, RequestedSync
@@ -55,8 +56,17 @@ async def test_a_key_lists_its_own_connections_page_by_page(v1: V1) -> None:
     second = (await v1.get("/v1/connections", key=OPERATOR_KEY, limit=1, cursor=first["next_cursor"])).json()
     assert [shown["connection"] for shown in second["connections"]] == [ACME] and second["next_cursor"] is None
     assert second["connections"][0]["sequence"] == 0 and first["connections"][0]["sequence"] is None
-    assert (await v1.get("/v1/connections", cursor="x")).status_code == 400
     assert (await v1.get(OTHER_ROOT)).content == (await v1.get("/v1/connections/shop:none")).content
+
+
+@pytest.mark.parametrize(("cursor", "status"), [("x", 400), ("", 400), ("AB", 400), ("6f 6f", 400), ("ff", 200)])
+async def test_what_the_document_says_of_the_cursors_of_connections_is_true(
+    v1: V1, document: dict[str, Any], cursor: str, status: int
+) -> None:
+    parameters = {one["name"]: one for one in document["paths"]["/v1/connections"]["get"]["parameters"]}
+    is_allowed = Draft202012Validator(parameters["cursor"]["schema"]).is_valid(cursor)
+    assert is_allowed is (status == 200)
+    assert (await v1.get("/v1/connections", cursor=cursor)).status_code == status
 
 
 async def test_a_refresh_is_asked_of_the_gateway(v1: V1) -> None:
@@ -70,9 +80,27 @@ async def test_a_refresh_is_asked_of_the_gateway(v1: V1) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"records": {}}, {"records": {"products": ["1"] * 251}}, {"record": {}}, {"records": [1]}]
+    "body",
+    [
+        {"records": {}},
+        {"records": {"products": []}},
+        {"records": {"products": [], "orders": ["1"]}},
+        {"records": {"products": [""]}},
+        {"records": {"products": ["1"] * 251}},
+        {"record": {}},
+        {"records": [1]},
+    ],
 )
-async def test_a_malformed_refresh_is_refused(v1: V1, body: dict[str, Any]) -> None:
+async def test_a_malformed_refresh_is_refused_as_the_document_says(
+    v1: V1, document: dict[str, Any], body: dict[str, Any]
+) -> None:
+    assert not Draft202012Validator(document["components"]["schemas"]["RefreshRequest"]).is_valid(body)
+    assert (await v1.post("/refresh", body)).status_code == 400
+    assert v1.gateway.requests == []
+
+
+async def test_a_refresh_has_250_ids_in_all_at_most(v1: V1) -> None:
+    body = {"records": {"products": ["1"] * 200, "orders": ["1"] * 51}}
     assert (await v1.post("/refresh", body)).status_code == 400
     assert v1.gateway.requests == []
 

@@ -19,6 +19,8 @@ INFO = {
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
+_TEXT_PATTERN = r"^[^\x00]*$"
+"""What an address may have: the dispatcher refuses one with the character NUL."""
 _REF = "#/components/schemas/{model}"
 _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key, as it was shown once."},
@@ -111,17 +113,21 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": parameter.description,
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "pattern": _TEXT_PATTERN},
             "example": parameter.example,
         }
     for name, description in operation.header_parameters.items():
-        yield {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+        schema = {"type": "string"}
+        if name in operation.header_patterns:
+            schema["pattern"] = operation.header_patterns[name]
+        yield {"name": name, "in": "header", "description": description, "schema": schema}
     if operation.parameters is None:
         return
-    schema = operation.parameters.model_json_schema(mode="validation", ref_template=_REF)
-    required = schema.get("required", ())
-    for name, parameter_schema in schema.get("properties", {}).items():
+    query = operation.parameters.model_json_schema(mode="validation", ref_template=_REF)
+    required = query.get("required", ())
+    for name, parameter_schema in query.get("properties", {}).items():
         description = parameter_schema.pop("description", "")
+        _exclude_nul(parameter_schema)
         yield {
             "name": name,
             "in": "query",
@@ -131,14 +137,24 @@ def _list_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
         }
 
 
+def _exclude_nul(schema: dict[str, Any]) -> None:
+    """Say of text without a form of its own that it cannot have the character NUL."""
+    for one in (schema, *schema.get("anyOf", ())):
+        if one.get("type") == "string" and not one.keys() & {"pattern", "format", "enum", "const"}:
+            one["pattern"] = _TEXT_PATTERN
+
+
 def _describe_answer(answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
     if answer.headers:
         described["headers"] = _describe_headers(answer.headers)
     if answer.is_empty:
         return described
-    schema = {"$ref": _REF.format(model=answer.model.__name__)} if answer.model else dict(answer.schema or {})
-    content: dict[str, Any] = {"schema": schema}
+    content: dict[str, Any] = {}
+    if answer.model is not None:
+        content["schema"] = {"$ref": _REF.format(model=answer.model.__name__)}
+    elif answer.schema is not None:
+        content["schema"] = dict(answer.schema)
     if answer.example is not None:
         content["example"] = answer.example
     described["content"] = {answer.media_type: content}

@@ -33,7 +33,7 @@ class Answer:
     """The form of the JSON body; None for a body of another form, or without one."""
     media_type: str = "application/json"
     schema: Mapping[str, Any] | None = None
-    """The JSON Schema of the body, where there is no model of it."""
+    """The JSON Schema of the body, where there is no model of it; None for a body of which nothing can be said."""
     example: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """The headers that matter to clients, each with its description."""
@@ -69,5 +69,7 @@ class Operation:
     max_body_bytes: int = MAX_BODY_BYTES
     header_parameters: Mapping[str, str] = field(default_factory=dict)
     """The request headers that the handler reads, each with its description."""
+    header_patterns: Mapping[str, str] = field(default_factory=dict)
+    """Regular expressions for those of them that have an own form. The handler checks it."""
     is_streaming: bool = False
     """Whether the answer is a stream that stays open. It is not counted as a slow request."""

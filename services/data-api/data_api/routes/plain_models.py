@@ -52,7 +52,9 @@ class FetchedData(BaseModel):
     )
     sync_id: UUID | None = Field(default=None, description="The sync that was started, or is open.")
     refresh_error: str | None = Field(default=None, description="Why no sync could be started.")
-    data: Any = Field(description="The rows of a connection with one resource; otherwise its whole document.")
+    data: list[dict[str, Any]] | dict[str, Any] = Field(
+        description="The rows of a connection with one resource; otherwise its whole document."
+    )
 
 
 class RequestedRefresh(BaseModel):
@@ -64,7 +66,7 @@ class RequestedRefresh(BaseModel):
     sync_url: str = Field(examples=["/v1/syncs/00000000-0000-0000-0000-000000000000"])
 
 
-class ApiStatus(BaseModel):
+class StatusAnswer(BaseModel):
     """What is known of a connection's data and its next update."""
 
     api_status: Literal["online"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from data_api.asgi.operations import Answer, Operation
 from data_api.routes.plain import PlainRoutes
-from data_api.routes.plain_models import ApiStatus, ConnectionQuery, FetchedData, FetchQuery, RequestedRefresh
+from data_api.routes.plain_models import ConnectionQuery, FetchedData, FetchQuery, RequestedRefresh, StatusAnswer
 
 TAG = "First minute"
 _MISSING = "No full sync has succeeded yet. The message says whether it runs, or why it failed."
@@ -55,7 +55,7 @@ def list_plain_operations(routes: PlainRoutes) -> list[Operation]:
             "getStatus",
             "Whether there is data, how old it is, and when it is updated next",
             routes.show_status,
-            {200: Answer("The state of the connection's data.", ApiStatus)},
+            {200: Answer("The state of the connection's data.", StatusAnswer)},
             TAG,
             errors="plain",
             error_answers=_COMMON,

@@ -5,7 +5,7 @@ from functools import partial
 
 from pydantic import Field
 
-from contracts.feed_cursors import FeedCursor
+from contracts.feed_cursors import CURSOR_PATTERN, FeedCursor
 from data_api.addresses import build_restart
 from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation
@@ -46,7 +46,7 @@ def build_stream_operation(reads: ConnectionReads, streams: ChangeStreams, limit
         "streamChanges",
         "Follow what changes, as Server-Sent Events",
         partial(_open_stream, reads, streams, limits),
-        {200: Answer("The stream.", media_type="text/event-stream", schema={"type": "string"}, example=_EXAMPLE)},
+        {200: Answer("The stream.", media_type="text/event-stream", schema={}, example=_EXAMPLE)},
         tag="changes",
         description=(
             "`change` has a record as it is now; its id is the cursor after it. `sync` has a sync whose state has "
@@ -57,6 +57,7 @@ def build_stream_operation(reads: ConnectionReads, streams: ChangeStreams, limit
         path_parameters=(CONNECTION,),
         parameters=StreamParameters,
         header_parameters={"Last-Event-ID": "The id of the last event that was received: the stream goes on after it."},
+        header_patterns={"Last-Event-ID": f"^({CURSOR_PATTERN})?$"},
         is_streaming=True,
     )
 

@@ -7,7 +7,6 @@ from urllib.parse import quote
 from pydantic import Field
 
 from contracts.events import ConnectionChanged, parse_account, parse_platform
-from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation
 from data_api.asgi.requests import Request
 from data_api.asgi.responses import JSON, Response
@@ -27,7 +26,9 @@ class ConnectionListParameters(QueryParameters):
     """The parameters of a list of connections."""
 
     limit: int = Field(default=50, ge=1, le=MAX_CONNECTIONS, description="At most so many connections.")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(
+        default=None, description="`next_cursor` of the page before.", pattern=r"^([0-9a-f]{2})+$"
+    )
 
 
 def build_connection_operations(
@@ -103,20 +104,12 @@ async def _get_connection(shown: _ConnectionView, request: Request) -> Response:
 
 
 async def _list_connections(shown: _ConnectionView, request: Request) -> Response:
-    after = _decode_cursor(request.parameters.cursor)
-    limit = request.parameters.limit
-    visible = [state for state in shown.reads.access.list_visible(request.caller) if state.connection > after]
+    # The cursor is the name of the connection after which the page begins. Names and their UTF-8 have the same order.
+    after, limit = bytes.fromhex(request.parameters.cursor or ""), request.parameters.limit
+    visible = [state for state in shown.reads.access.list_visible(request.caller) if state.connection.encode() > after]
     page = visible[:limit]
     body = {
         "connections": [await shown.build(connection) for connection in page],
         "next_cursor": page[-1].connection.encode().hex() if len(visible) > limit else None,
     }
     return Response(200, [JSON, NO_STORE], encode_json(body))
-
-
-def _decode_cursor(cursor: str | None) -> str:
-    """Return the name of the connection after which the page begins. Raises `RequestError` for what is no cursor."""
-    try:
-        return bytes.fromhex(cursor).decode() if cursor is not None else ""
-    except ValueError:
-        raise RequestError(400, "cursor: not a cursor") from None

@@ -69,11 +69,13 @@ def _parse_where(value: object) -> object:
     return name, text
 
 
-_FIELD = rf"[^,.]+(\.[^,.]+){{0,{MAX_DEPTH - 1}}}"
+# An address cannot have the character NUL.
+_NAME, _FIELD_NAME = r"[^,\x00]+", r"[^,.\x00]+"
+_FIELD = rf"{_FIELD_NAME}(\.{_FIELD_NAME}){{0,{MAX_DEPTH - 1}}}"
 Names = Annotated[
     list[str],
     BeforeValidator(_split),
-    WithJsonSchema({"type": "string", "pattern": rf"^[^,]+(,[^,]+){{0,{MAX_NAMES - 1}}}$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_NAME}(,{_NAME}){{0,{MAX_NAMES - 1}}}$"}),
 ]
 """Names in one parameter, separated by commas."""
 Selection = Annotated[
@@ -83,7 +85,9 @@ Selection = Annotated[
 ]
 """The fields of records that are wanted."""
 FieldValue = Annotated[
-    tuple[str, str], BeforeValidator(_parse_where), WithJsonSchema({"type": "string", "pattern": "^[^:]+:"})
+    tuple[str, str],
+    BeforeValidator(_parse_where),
+    WithJsonSchema({"type": "string", "pattern": r"^[^:\x00]+:[^\x00]*$"}),
 ]
 """A field and the value that it must have."""
 Cursor = Annotated[

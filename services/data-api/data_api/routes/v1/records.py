@@ -16,7 +16,7 @@ from data_api.asgi.requests import Request
 from data_api.asgi.responses import JSON, Header, Response
 from data_api.entity_tags import is_none_match
 from data_api.field_selection import FieldTree
-from data_api.list_cursors import ListCursor, build_binding
+from data_api.list_cursors import LIST_CURSOR_PATTERN, MAX_CURSOR_CHARACTERS, ListCursor, build_binding
 from data_api.models import RecordAnswer, RecordListAnswer
 from data_api.representations import build_record, encode_json
 from data_api.routes.v1.parameters import (
@@ -57,7 +57,12 @@ class RecordListParameters(RecordParameters):
     limit: int = Field(
         default=100, ge=1, le=MAX_LIMIT, description="At most so many records; also at most 4 MiB of them."
     )
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before, with the same parameters.")
+    cursor: str | None = Field(
+        default=None,
+        description="`next_cursor` of the page before, with the same parameters.",
+        pattern=LIST_CURSOR_PATTERN,
+        max_length=MAX_CURSOR_CHARACTERS,
+    )
     order: Literal["id", "sequence"] = Field(
         default="id",
         description="`id` is complete for what exists throughout. `sequence`: what has changed last comes last.",

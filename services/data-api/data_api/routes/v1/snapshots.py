@@ -15,6 +15,7 @@ from data_api.asgi.responses import JSON, AnyResponse, Header, Pieces, Response,
 from data_api.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 from data_api.content_encodings import IDENTITY, choose_encoding
 from data_api.entity_tags import is_none_match, is_range_valid
+from data_api.models import SnapshotAnswer
 from data_api.routes.v1.parameters import CONNECTION, NOT_FOUND, NOT_READY, NOT_SYNCED, SyncedParameters
 from data_api.routes.v1.records import REVALIDATE
 from data_api.snapshot_versions import NotReadYetError, SnapshotVersion
@@ -45,8 +46,8 @@ def build_snapshot_operation(reads: ConnectionReads, cache: SnapshotCache) -> Op
         "Get the document with all current records",
         partial(_get_snapshot, reads, cache),
         {
-            200: Answer("The document, byte for byte as it is in the bucket.", schema={}, headers=_HEADERS),
-            206: Answer("The range of its bytes that was asked for.", schema={}, headers=_HEADERS),
+            200: Answer("The document, byte for byte as it is in the bucket.", SnapshotAnswer, headers=_HEADERS),
+            206: Answer("The range of its bytes that was asked for.", headers=_HEADERS),
             304: Answer("The document is the one that `If-None-Match` names.", is_empty=True),
         },
         tag="snapshots",

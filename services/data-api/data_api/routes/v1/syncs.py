@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,12 +26,14 @@ KNOWN_SECONDS = 2.0
 LOOK_SECONDS = 0.05
 _SYNC_ID = PathParameter("sync_id", "The sync's id.", "6f1f5b0e-6c4b-4a37-9a54-0b8d5c9c2f11")
 
+_Ids = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_IDS)]
+
 
 class RefreshRequest(BaseModel):
     """What to read anew: everything, or some records."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    records: dict[str, list[str]] | None = Field(
+    records: Annotated[dict[str, _Ids], Field(min_length=1)] | None = Field(
         default=None,
         description="The ids of records by resource, at most 250 in all; without them everything is read.",
         examples=[{"products": ["632910392"]}],
@@ -39,9 +41,8 @@ class RefreshRequest(BaseModel):
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
-        count = sum(len(ids) for ids in self.records.values()) if self.records is not None else 1
-        if not 1 <= count <= MAX_IDS:
-            raise ValueError(f"records: must be 1 to {MAX_IDS} ids")
+        if self.records is not None and sum(len(ids) for ids in self.records.values()) > MAX_IDS:
+            raise ValueError(f"records: must be at most {MAX_IDS} ids in all")
         return self
 
 
