@@ -15,7 +15,7 @@ from data_api.stream_protocol import StreamProtocol
 from service.client_addresses import ClientAddresses
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 
-SECONDS = 20.0
+SECONDS = 120.0
 """How long anything that must happen may take."""
 
 
