@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contracts.feed_cursors import FeedCursor
 from data_api.access import AccessControl
@@ -41,32 +41,19 @@ _UNKNOWN = {404: "There is no such endpoint, or the key may not see it."}
 _TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 
 
-def _check_text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not have the character NUL")
-    return value
-
-
-def _check_resources(names: list[str]) -> list[str]:
-    if not all(names) or any("\0" in name for name in names):
-        raise ValueError("must be names of resources")
-    return names
-
-
+# PostgreSQL cannot store the character NUL.
 _Url = Annotated[
     str,
-    AfterValidator(_check_text),
     Field(
-        min_length=1,
         max_length=MAX_URL_CHARACTERS,
+        pattern=r"^https?://[^\x00]+$",
         description="Where messages are posted to: https, at a public address.",
         examples=["https://bot.example/hooks/shop"],
     ),
 ]
-_Description = Annotated[str, AfterValidator(_check_text), Field(max_length=200, description="What it is for.")]
+_Description = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", description="What it is for.")]
 _Resources = Annotated[
-    list[str],
-    AfterValidator(_check_resources),
+    list[Annotated[str, Field(pattern=r"^[^\x00]+$")]],
     Field(min_length=1, max_length=MAX_NAMES, description="The resources whose changes are sent; null: all."),
 ]
 _FULL = "Whether messages have the records themselves, as far as 256 KiB allow."
@@ -111,7 +98,9 @@ class EndpointListParameters(QueryParameters):
 
     connection: str | None = Field(default=None, description="Only those of this connection.")
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="At most so many endpoints.")
-    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(
+        default=None, description="`next_cursor` of the page before.", pattern=r"^([0-9a-f]{2})+$"
+    )
 
 
 class DeliveryListParameters(QueryParameters):
