@@ -99,6 +99,6 @@ def test_after_a_deletion_nothing_is_shown_and_streams_end_with_reset(world: Wor
         world.visit.submit_button(connected.browser, connection, "delete")
         assert "event: reset" in list(lines)
     wait_until(lambda: {reader.get(one).status_code for one in paths} == {404} or None, 60)
-    for view in ("records", "changes", "snapshots"):
+    for view in ("records", "changes", "lookups", "snapshots"):
         sql = f"SELECT 1 FROM spaces_writer_published.{view} WHERE connection = :name"
         wait_until(lambda sql=sql: not world.select_rows(sql, name=connection) or None)
