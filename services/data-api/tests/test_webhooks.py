@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from jsonschema import Draft202012Validator
 from sqlalchemy import text
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -464,6 +465,47 @@ async def test_an_endpoint_starts_at_a_cursor_if_one_is_given(world: WebhookWorl
     await world.step()
     assert receiver.messages[0]["data"]["counts"] == {"products": 1}
     answer = await world.request("POST", json={"url": receiver.url, "since": f"{UUID(int=1).hex}.1.0"})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"url": ""},
+        {"url": "https://bot\0.example"},
+        {"description": "a\0"},
+        {"resources": []},
+        {"resources": [""]},
+        {"resources": ["a\0"]},
+        {"since": {}},
+        {"since": "yesterday"},
+    ],
+)
+async def test_a_malformed_endpoint_is_refused_as_the_document_says(
+    world: WebhookWorld, receiver: Receiver, document: dict[str, Any], options: dict[str, Any]
+) -> None:
+    made = await world.make(receiver.url)
+    body = {"url": receiver.url, **options}
+    assert not Draft202012Validator(document["components"]["schemas"]["EndpointRequest"]).is_valid(body)
+    assert (await world.request("POST", json=body)).status_code == 400
+    if "since" not in options:
+        assert not Draft202012Validator(document["components"]["schemas"]["EndpointChangeRequest"]).is_valid(options)
+        assert (await world.request("PATCH", f"/{made['id']}", json=options)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/{endpoint}/replay", {"since": ""}), ("/{endpoint}/replay", {"since": "1.2"}), ("", {"cursor": "x"})],
+)
+async def test_a_malformed_place_is_refused_as_the_document_says(
+    world: WebhookWorld, receiver: Receiver, document: dict[str, Any], path: str, query: dict[str, str]
+) -> None:
+    made = await world.make(receiver.url)
+    method = "post" if path else "get"
+    described = {one["name"]: one for one in document["paths"][f"/v1/endpoints{path}"][method]["parameters"]}
+    for name, value in query.items():
+        assert not Draft202012Validator(described[name]["schema"]).is_valid(value)
+    answer = await world.request(method.upper(), path.format(endpoint=made["id"]), params=query)
     assert answer.status_code == 400
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from contracts.feed_cursors import FeedCursor
+from contracts.feed_cursors import CURSOR_PATTERN, FeedCursor
 from data_api.access import AccessControl
 from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation, PathParameter
@@ -27,7 +27,7 @@ from data_api.models import (
 from data_api.representations import encode_json
 from data_api.routes.connection_choice import choose_connection
 from data_api.routes.v1.changes import NO_STORE
-from data_api.routes.v1.parameters import MAX_NAMES, Cursor, QueryParameters, Time
+from data_api.routes.v1.parameters import DATE_PATTERN, MAX_NAMES, Cursor, QueryParameters, Time
 from data_api.webhooks.endpoints import Delivery, EndpointOptions, WebhookEndpoint
 from data_api.webhooks.service import MAX_ENDPOINTS, EndpointChanges, EndpointService, EndpointWithSecret
 from data_api.webhooks.signatures import format_message_id
@@ -118,7 +118,13 @@ class ReplayParameters(QueryParameters):
 
     since: str = Field(
         description="A cursor; or a time such as 2026-11-29T07:19:03Z: from the first message that was not delivered "
-        "before it, of the last seven days."
+        "before it, of the last seven days.",
+        json_schema_extra={
+            "anyOf": [
+                {"pattern": f"^{CURSOR_PATTERN}$"},
+                {"format": "date-time", "pattern": f"^{DATE_PATTERN}"},
+            ]
+        },
     )
 
 

@@ -13,7 +13,9 @@ from data_api.field_selection import MAX_DEPTH, MAX_FIELDS, FieldTree, parse_fie
 
 MAX_LIMIT = 250
 MAX_NAMES = 250
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", re.ASCII)
+DATE_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
+"""A regular expression for the beginning of a time as RFC 3339 writes it."""
+_DATE = re.compile(DATE_PATTERN, re.ASCII)
 
 CONNECTION = PathParameter(
     "connection", "The connection's name, percent-encoded as one segment.", "shop-platform:acme.example"
@@ -69,6 +71,12 @@ def _parse_where(value: object) -> object:
     return name, text
 
 
+def _decode_cursor(value: object) -> FeedCursor:
+    if not isinstance(value, str):
+        raise ValueError("not a cursor")
+    return FeedCursor.decode(value)
+
+
 # An address cannot have the character NUL.
 _NAME, _FIELD_NAME = r"[^,\x00]+", r"[^,.\x00]+"
 _FIELD = rf"{_FIELD_NAME}(\.{_FIELD_NAME}){{0,{MAX_DEPTH - 1}}}"
@@ -92,7 +100,7 @@ FieldValue = Annotated[
 """A field and the value that it must have."""
 Cursor = Annotated[
     FeedCursor,
-    BeforeValidator(FeedCursor.decode),
+    BeforeValidator(_decode_cursor),
     WithJsonSchema({"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}),
 ]
 """A position on a feed."""
