@@ -31,6 +31,8 @@ class Paging(BaseModel):
 
 class Wanted(BaseModel):
     records: dict[str, list[str]] = {}
+    count: int = 0
+    is_full: bool = False
 
 
 async def show(request: Request) -> Response:
@@ -187,6 +189,9 @@ async def test_a_query_parameter_that_comes_twice_is_refused() -> None:
         ({"json": {"records": {"products": ["1"]}}}, 202),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
         ({"json": {"records": 7}}, 400),
+        ({"json": {"count": 1, "is_full": True}}, 202),
+        ({"json": {"count": "1"}}, 400),
+        ({"json": {"is_full": 1}}, 400),
         ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
         ({"content": b"[" * 101}, 413),
     ],

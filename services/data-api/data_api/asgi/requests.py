@@ -121,7 +121,8 @@ async def read_body(
     if body and media_type != b"application/json":
         raise RequestError(415, "the body must be application/json")
     try:
-        return model.model_validate(orjson.loads(body) if body else {})
+        # Strictly: in JSON, other than in an address, a number is no text.
+        return model.model_validate(orjson.loads(body) if body else {}, strict=True)
     except ValidationError as error:
         raise RequestError(400, _describe(error)) from None
     except orjson.JSONDecodeError:
