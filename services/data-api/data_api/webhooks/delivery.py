@@ -37,8 +37,10 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
 """How often a process looks for endpoints that are due."""
-IDLE_SECONDS = 60.0
-"""After how long an endpoint is looked at without news of a change: messages of Kafka may be late."""
+IDLE_SECONDS = 600.0
+"""After how long an endpoint is looked at without news of a change, which may have come to a process that died."""
+WAIT_SECONDS = 60.0
+"""After how long an endpoint is looked at whose right is not known yet, or whose visit has failed unexpectedly."""
 PACE_SECONDS = 1.0
 """How long after a message the next one is made, so that many changes make few messages."""
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0, 3600.0, 18_000.0, 36_000.0)
@@ -164,7 +166,7 @@ class WebhookDeliverer:
             outcome = _Outcome(self._now() + timedelta(seconds=RETRY_SECONDS[0]))
         except Exception as error:  # noqa: BLE001 nobody waits for this task, and the endpoint must not be visited at once
             log.warning("visit of an endpoint failed", endpoint=str(claim.endpoint.id), reason=repr(error)[:300])
-            outcome = _Outcome(self._now() + timedelta(seconds=IDLE_SECONDS))
+            outcome = _Outcome(self._now() + timedelta(seconds=WAIT_SECONDS))
         finally:
             # Also when it is broken off, so that another process need not wait for the end of the lease.
             await self._release(claim, outcome)
@@ -186,7 +188,7 @@ class WebhookDeliverer:
         deadline = clock() + VISIT_SECONDS
         while True:
             if not await self._check_right(claim):
-                return _Outcome(self._now() + timedelta(seconds=IDLE_SECONDS))
+                return _Outcome(self._now() + timedelta(seconds=WAIT_SECONDS))
             pending = await self._deliveries.list_pending(endpoint.id)
             ready = [delivery for delivery in pending if delivery.due_at <= self._now()][:ATTEMPTS_AT_ONCE]
             if ready:
@@ -277,16 +279,14 @@ class WebhookDeliverer:
         if page is None or not page.head.is_fully_read or page.head.epoch != endpoint.epoch:
             return None
         if not page.head.can_resume(position):
-            message, reached = (
-                build_reset_message(endpoint.connection, position, page.head.cursor, now),
-                page.head.cursor,
-            )
+            reached = page.head.cursor
+            message = build_reset_message(endpoint.connection, position, reached, now)
         elif page.rows:
             message = build_changes_message(endpoint.connection, position, page, now, is_full=options.is_full)
             assert message.through is not None
             reached = message.through
         else:
-            message, reached = None, find_position(page)
+            reached, message = find_position(page), None
             if reached == position:
                 return None
         has_more = reached != page.head.cursor
