@@ -37,11 +37,11 @@ from data_api.use_cases.key_uses import REPORT_SECONDS, KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
-from data_api.webhooks.delivery import WebhookDeliverer
-from data_api.webhooks.owners import EndpointOwners
-from data_api.webhooks.secrets import EndpointSecrets
-from data_api.webhooks.sender import MessageSender
-from data_api.webhooks.service import EndpointService
+from data_api.use_cases.webhooks.delivery import WebhookDeliverer
+from data_api.use_cases.webhooks.owners import EndpointOwners
+from data_api.use_cases.webhooks.secrets import EndpointSecrets
+from data_api.use_cases.webhooks.sender import MessageSender
+from data_api.use_cases.webhooks.service import EndpointService
 from messaging.errors import UnavailableError
 from messaging.topic_reader import TopicReader
 from messaging.tracing import export_traces

@@ -31,7 +31,7 @@ from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
-from data_api.webhooks.service import EndpointService
+from data_api.use_cases.webhooks.service import EndpointService
 from service.check_cache import cache_checks
 from service.process import Check, hide_check_reasons
 

@@ -25,7 +25,7 @@ from data_api.use_cases.key_uses import KeyUseReporter
 from data_api.use_cases.record_counts import RecordCounts
 from data_api.use_cases.refreshes import Refreshes
 from data_api.use_cases.snapshot_cache import SnapshotCache
-from data_api.webhooks.service import EndpointService
+from data_api.use_cases.webhooks.service import EndpointService
 from stream_server import serve_application
 
 GATEWAY_KEY = "g" * 32

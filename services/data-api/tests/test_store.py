@@ -15,6 +15,8 @@ from data_api.store.records import RecordFilter, RowPage, list_by_id, list_by_se
 from published_feed import SHOP, PublishedFeed, encode
 
 MIB = 1024 * 1024
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'data_api'"
+SLEEPING = f"{OPEN} AND wait_event = 'PgSleep'"
 
 
 def list_ids(page: RowPage | None) -> list[str]:
@@ -170,11 +172,13 @@ async def test_statements_are_answered_after_others_were_broken_off_and_connecti
 
     assert await asyncio.gather(*(read() for _ in range(5 * POOL_SIZE))) == [1] * 5 * POOL_SIZE
     broken = [asyncio.create_task(databases.fetch_latest("SELECT pg_sleep(60)")) for _ in range(2 * POOL_SIZE)]
-    await asyncio.sleep(0.2)
+    while await feed.db.fetchval(SLEEPING) < POOL_SIZE:
+        await asyncio.sleep(0.01)
     for task in broken:
         task.cancel()
     await asyncio.gather(*broken, return_exceptions=True)
     assert await asyncio.gather(*(read() for _ in range(2 * POOL_SIZE))) == [1] * 2 * POOL_SIZE
     await feed.db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'data_api'")
-    await asyncio.sleep(0.2)
+    while await feed.db.fetchval(OPEN):
+        await asyncio.sleep(0.01)
     assert await asyncio.gather(*(read() for _ in range(2 * POOL_SIZE))) == [1] * 2 * POOL_SIZE

@@ -1,6 +1,5 @@
 """Webhooks to readers: what is sent, in which order, how often it is tried, and who may have it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,9 +14,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from api_builders import ACME, OTHER, make_access, make_connection, make_key, make_keys, make_state
 from data_api.store.endpoints import DeliveryStore, LeaseLostError
 from data_api.tables.state import KnownState
-from data_api.webhooks.delivery import RETRY_SECONDS
-from data_api.webhooks.owners import EndpointOwners
-from data_api.webhooks.sender import MessageSender
+from data_api.use_cases.webhooks.delivery import RETRY_SECONDS
+from data_api.use_cases.webhooks.owners import EndpointOwners
+from data_api.use_cases.webhooks.sender import MessageSender
 from merchant_sync.stack import Stack
 from receiver import Receiver, serve_receiver
 from v1_server import OTHER_KEY, V1
@@ -663,7 +662,6 @@ async def test_a_stopping_process_begins_no_visits(world: WebhookWorld, receiver
     world.pass_time(seconds=1)
     async with world.process.deliverer.run():
         await receiver.wait_for(1)
-    await asyncio.sleep(1)
     assert len(receiver.received) == 1
     receiver.is_silent = False
     await world.step(seconds=1)

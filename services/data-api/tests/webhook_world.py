@@ -19,11 +19,11 @@ from data_api.client.receivers import ReceiverClient
 from data_api.routes.v1.endpoints import build_endpoint_operations
 from data_api.store.endpoints import DeliveryStore, EndpointStore
 from data_api.store.own_database import OwnDatabase
-from data_api.webhooks.delivery import WebhookDeliverer
-from data_api.webhooks.owners import EndpointOwners
-from data_api.webhooks.secrets import EndpointSecrets
-from data_api.webhooks.sender import MessageSender
-from data_api.webhooks.service import EndpointService
+from data_api.use_cases.webhooks.delivery import WebhookDeliverer
+from data_api.use_cases.webhooks.owners import EndpointOwners
+from data_api.use_cases.webhooks.secrets import EndpointSecrets
+from data_api.use_cases.webhooks.sender import MessageSender
+from data_api.use_cases.webhooks.service import EndpointService
 from service.encryption import ContextCipher
 from stream_server import serve_application
 from v1_server import V1

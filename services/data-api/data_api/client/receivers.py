@@ -12,7 +12,7 @@ import httpcore
 import httpx
 
 from data_api.client.public_addresses import AddressRefusedError, AddressRules, Resolve
-from data_api.webhooks.endpoints import Attempt
+from data_api.webhook_endpoints import Attempt
 
 ANSWER_SECONDS = 15.0
 """How long a receiver may take to answer, with everything from the look-up of its name."""

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.feed_cursors import FeedCursor
 from data_api.store.own_database import OwnDatabase
-from data_api.webhooks.endpoints import (
+from data_api.webhook_endpoints import (
     Attempt,
     Delivery,
     EndpointOptions,

@@ -28,9 +28,9 @@ from data_api.representations import encode_json
 from data_api.routes.connection_choice import choose_connection
 from data_api.routes.v1.changes import NO_STORE
 from data_api.routes.v1.parameters import DATE_PATTERN, MAX_NAMES, Cursor, QueryParameters, Time
-from data_api.webhooks.endpoints import Delivery, EndpointOptions, WebhookEndpoint
-from data_api.webhooks.service import MAX_ENDPOINTS, EndpointChanges, EndpointService, EndpointWithSecret
-from data_api.webhooks.signatures import format_message_id
+from data_api.use_cases.webhooks.service import MAX_ENDPOINTS, EndpointChanges, EndpointService, EndpointWithSecret
+from data_api.webhook_endpoints import Delivery, EndpointOptions, WebhookEndpoint
+from data_api.webhook_signatures import format_message_id
 
 TAG = "endpoints"
 MAX_KEEP_HOURS = 168

@@ -15,11 +15,11 @@ from data_api.client.receivers import ReceiverClient, UrlRefusedError
 from data_api.key_limits import KeyLimits
 from data_api.store.endpoints import KEPT_DAYS, EndpointStore
 from data_api.use_cases.connection_reads import ConnectionReads
-from data_api.webhooks.endpoints import Attempt, Delivery, EndpointOptions, WebhookEndpoint
-from data_api.webhooks.messages import build_test_message
-from data_api.webhooks.secrets import EndpointSecrets
-from data_api.webhooks.sender import MessageSender
-from data_api.webhooks.signatures import generate_secret
+from data_api.use_cases.webhooks.messages import build_test_message
+from data_api.use_cases.webhooks.secrets import EndpointSecrets
+from data_api.use_cases.webhooks.sender import MessageSender
+from data_api.webhook_endpoints import Attempt, Delivery, EndpointOptions, WebhookEndpoint
+from data_api.webhook_signatures import generate_secret
 
 log = structlog.get_logger()
 MAX_ENDPOINTS = 10

@@ -5,7 +5,7 @@ from uuid import UUID
 import structlog
 
 from data_api.store.endpoints import EndpointStore
-from data_api.webhooks.endpoints import WebhookEndpoint
+from data_api.webhook_endpoints import WebhookEndpoint
 from service.encryption import ContextCipher, DecryptionError
 
 log = structlog.get_logger()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -20,16 +21,16 @@ from data_api.store.changes import find_position, read_changes
 from data_api.store.databases import ReadDatabases
 from data_api.store.endpoints import Claim, DeliveryStore, EndpointStore, LeaseLostError
 from data_api.tables.state import KnownState
-from data_api.webhooks.endpoints import Attempt, PendingDelivery
-from data_api.webhooks.messages import (
+from data_api.use_cases.webhooks.messages import (
     MAX_BYTES,
     MAX_CHANGES,
     MAX_LISTED,
     build_changes_message,
     build_reset_message,
 )
-from data_api.webhooks.owners import KEY_ENDED, EndpointOwners
-from data_api.webhooks.sender import MessageSender
+from data_api.use_cases.webhooks.owners import KEY_ENDED, EndpointOwners
+from data_api.use_cases.webhooks.sender import MessageSender
+from data_api.webhook_endpoints import Attempt, PendingDelivery
 from messaging.errors import UnavailableError
 from service.periodic_tasks import PeriodicTask
 
@@ -70,6 +71,12 @@ class _Outcome:
 
     due: datetime
     is_held: bool = False
+
+
+def _forget(visits: dict[asyncio.Task[None], UUID], task: asyncio.Task[None]) -> None:
+    endpoint = visits.pop(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("visit of an endpoint failed", endpoint=str(endpoint), reason=repr(error)[:300])
 
 
 class WebhookDeliverer:
@@ -127,7 +134,7 @@ class WebhookDeliverer:
 
     async def begin_visits(self) -> bool:
         """Begin the visits of what is due. Returns False: the next look is after a pause."""
-        changed = self._state.take_changed()
+        changed, is_done = self._state.take_changed(), False
         try:
             ended = await self._owners.settle(changed)
             for visits in self._visits.values():
@@ -135,16 +142,17 @@ class WebhookDeliverer:
                     task.cancel()
             if changed:
                 await self._deliveries.note_news(changed, self._now())
-        except BaseException:
-            self._state.put_back_changed(changed)
-            raise
+            is_done = True
+        finally:
+            if not is_done:
+                self._state.put_back_changed(changed)
         for is_quick, limit in ((True, QUICK_VISITS), (False, OTHER_VISITS)):
             visits = self._visits[is_quick]
             if len(visits) < limit:
                 for claim in await self._deliveries.claim(self._now(), is_quick=is_quick, limit=limit - len(visits)):
                     task = asyncio.create_task(self._visit(claim))
                     visits[task] = claim.endpoint.id
-                    task.add_done_callback(visits.pop)
+                    task.add_done_callback(partial(_forget, visits))
         return False
 
     async def wait_for_visits(self) -> None:
@@ -156,17 +164,18 @@ class WebhookDeliverer:
         return [*self._visits[True], *self._visits[False]]
 
     async def _visit(self, claim: Claim) -> None:
-        outcome = _Outcome(self._now())
+        # What a visit is if it fails unexpectedly: it must not be repeated at once.
+        outcome = _Outcome(self._now() + timedelta(seconds=WAIT_SECONDS))
         try:
             outcome = await self._work_on(claim)
         except LeaseLostError:
             return
+        except asyncio.CancelledError:
+            outcome = _Outcome(self._now())
+            raise
         except UnavailableError as error:
             log.warning("webhooks are late", connection=claim.endpoint.connection, reason=str(error))
             outcome = _Outcome(self._now() + timedelta(seconds=RETRY_SECONDS[0]))
-        except Exception as error:  # noqa: BLE001 nobody waits for this task, and the endpoint must not be visited at once
-            log.warning("visit of an endpoint failed", endpoint=str(claim.endpoint.id), reason=repr(error)[:300])
-            outcome = _Outcome(self._now() + timedelta(seconds=WAIT_SECONDS))
         finally:
             # Also when it is broken off, so that another process need not wait for the end of the lease.
             await self._release(claim, outcome)

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from data_api.client.receivers import ReceiverClient
-from data_api.webhooks.endpoints import Attempt, WebhookEndpoint
-from data_api.webhooks.secrets import EndpointSecrets
-from data_api.webhooks.signatures import build_signed_headers
+from data_api.use_cases.webhooks.secrets import EndpointSecrets
+from data_api.webhook_endpoints import Attempt, WebhookEndpoint
+from data_api.webhook_signatures import build_signed_headers
 from messaging.errors import UnavailableError
 from service.encryption import DecryptionError
 

@@ -14,7 +14,7 @@ from data_api.representations import build_change, encode_json
 from data_api.store.changes import find_position
 from data_api.store.databases import Row
 from data_api.store.records import RowPage
-from data_api.webhooks.endpoints import ENDPOINT_TEST, FEED_RESET, RECORDS_CHANGED, NewMessage
+from data_api.webhook_endpoints import ENDPOINT_TEST, FEED_RESET, RECORDS_CHANGED, NewMessage
 
 MAX_BYTES = 256 * 1024
 """The size of a message's body, at most. Only a single change without its record may be more, which none is."""

@@ -9,7 +9,7 @@ import structlog
 
 from data_api.access import AccessControl, is_operator
 from data_api.store.endpoints import EndpointStore
-from data_api.webhooks.endpoints import WebhookEndpoint
+from data_api.webhook_endpoints import WebhookEndpoint
 
 log = structlog.get_logger()
 KEY_ENDED = "the key with which it was made is revoked or expired"
