@@ -164,3 +164,23 @@ def test_a_part_whose_address_is_given_is_not_started(tmp_path: Path) -> None:
 def test_a_second_stack_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with Stack(tmp_path, wanted=[]), pytest.raises(StackError, match=r"runs on .* already"):
         Stack(tmp_path, wanted=[]).start()
+
+
+def test_a_port_that_another_stack_has_chosen_is_not_chosen_although_nobody_listens_yet(tmp_path: Path) -> None:
+    choose = "import sys; from pathlib import Path; from merchant_sync.ports import Ports\n"
+    choose += "print(Ports(Path(sys.argv[1])).get_or_choose_port('kafka'), flush=True); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", choose, str(tmp_path / "other.json")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdin is not None and other.stdout is not None
+    port = int(other.stdout.readline())
+    assert is_free(port)
+    for name in ("first.json", "second.json"):
+        (tmp_path / name).write_text(json.dumps({"kafka": port}))
+    assert Ports(tmp_path / "first.json").get_or_choose_port("kafka") != port
+    other.stdin.close()
+    other.wait(10)
+    assert Ports(tmp_path / "second.json").get_or_choose_port("kafka") == port
+    (tmp_path / "third.json").write_text(json.dumps({"kafka": port}))
+    assert Ports(tmp_path / "third.json").get_or_choose_port("kafka") != port, "another stack of this process has it"
+    assert Ports(tmp_path / "second.json").get_or_choose_port("kafka") == port, "the same stack, started again"

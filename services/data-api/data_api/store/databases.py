@@ -61,11 +61,19 @@ class _HeldConnections:
         """Return the rows of a statement. Raises `UnavailableError` when the database does not answer."""
         with translate_errors():
             async with self._free:
-                connection = await self._take()
+                connection, rows = await self._take(), None
                 try:
-                    return await connection.fetch(statement, *parameters, timeout=ANSWER_SECONDS)
+                    rows = await connection.fetch(statement, *parameters, timeout=ANSWER_SECONDS)
+                except asyncpg.InternalClientError as error:
+                    # The server has said that it closes the connection, and the end has not come yet.
+                    raise UnavailableError(f"Postgres: {error}") from error
                 finally:
-                    self._idle.append(connection)
+                    if rows is not None:
+                        self._idle.append(connection)
+                    else:
+                        # The pool waits for the end of a statement that was broken off.
+                        await self._pool.release(connection)
+                return rows
 
     async def _take(self) -> "PoolConnectionProxy[Row]":
         """Return a connection that is not closed. One that is goes back to the pool, which opens another one."""
