@@ -662,7 +662,10 @@ class ApiKey(Event):
     """A key is good only for the epoch and the merchant that the connection had when the key was made."""
     expires_at: int | None = None
     origin: UUID | None = None
-    """The id of the first of the keys that were made in one another's place: what one has made is the next one's."""
+    """The id of the first key that this one replaces, directly or through others; `id` if it replaces none.
+
+    What any of them has made belongs to all.
+    """
 
 
 class KeysChanged(Event):

@@ -37,7 +37,7 @@ class ApiCaller:
 
     @property
     def owner(self) -> str:
-        """To whom belongs what is made with the key: also the keys that will be made in its place have made it."""
+        """Who owns what is made with the key. A key that replaces it has the same owner."""
         if isinstance(self.key, OperatorKey):
             return f"{_OPERATOR}{self.key.name}"
         return str(self.key.origin or self.key.id)
@@ -89,16 +89,15 @@ class AccessControl:
 
         Streams ask this whenever the connection or its keys change, and now and then: a key may expire.
         """
-        if self._find_caller(caller.key_hash) is None:
+        if self._find_caller(caller.key_hash) is None or self.get_visible(caller, seen.connection) is None:
             return False
-        state = self.get_visible(caller, seen.connection)
-        return state is not None and (state.epoch, state.merchant) == (seen.epoch, seen.merchant)
+        return self.is_bound(seen.connection, seen.epoch, seen.merchant)
 
     def get_keys_revision(self, connection: str) -> int:
         """Return the revision of the connection's keys that is known; -1 if nothing is known of them."""
         return self._keys.get_revision(connection)
 
-    def is_bound(self, connection: str, epoch: int, merchant: UUID) -> bool:
+    def is_bound(self, connection: str, epoch: int, merchant: UUID | None) -> bool:
         """Return whether a connection is live, and still what it was when it had this epoch and this merchant."""
         state = self._connections.get_live(connection)
         return state is not None and (state.epoch, state.merchant) == (epoch, merchant)

@@ -541,7 +541,7 @@ async def test_a_secret_outlives_the_key_under_which_it_was_stored(world: Webhoo
     for keys in (("k2", "k1"), ("k2",)):
         secrets = make_secrets(*keys)
         assert await secrets.renew(world.endpoints) is False
-        world.process.deliverer._sender = MessageSender(world.receivers, secrets, world.get_time)
+        world.process = DeliveryProcess(world, sender=MessageSender(world.receivers, secrets, world.get_time))
         await world.write("1", n=keys[-1])
         await world.step()
         receiver.received[-1].verify(made["secret"])
@@ -575,11 +575,11 @@ async def test_a_process_that_knows_less_waits(world: WebhookWorld, receiver: Re
     for state in (lagging, KnownState()):
         behind = EndpointOwners(world.endpoints, make_access(state), world.get_time)
         assert await behind.settle([]) == set()
-        world.process.deliverer._owners = behind
+        world.process = DeliveryProcess(world, owners=behind)
         await world.step(minutes=2)
     assert receiver.received == []
     assert (await world.load(made))["state"] == "active"
-    world.process.deliverer._owners = world.process.owners
+    world.process = DeliveryProcess(world)
     await world.step(minutes=2)
     assert len(receiver.received) == 1
 

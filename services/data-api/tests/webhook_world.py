@@ -52,17 +52,19 @@ class Names:
 
 
 class DeliveryProcess:
-    """One process that delivers."""
+    """One process that delivers, with other parts than the world's if they are given."""
 
-    def __init__(self, world: "WebhookWorld") -> None:
-        self.owners = EndpointOwners(world.endpoints, world.v1.access, world.get_time)
+    def __init__(
+        self, world: "WebhookWorld", *, owners: EndpointOwners | None = None, sender: MessageSender | None = None
+    ) -> None:
+        self.owners = owners or EndpointOwners(world.endpoints, world.v1.access, world.get_time)
         self.deliverer = WebhookDeliverer(
             world.endpoints,
             DeliveryStore(world.database),
             self.owners,
             world.v1.databases,
             world.v1.state,
-            world.sender,
+            sender or world.sender,
             now=world.get_time,
             count=world.results.append,
         )

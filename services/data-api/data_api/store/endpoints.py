@@ -230,7 +230,7 @@ class EndpointStore:
         async with self._database.transaction() as tx:
             return [_build_endpoint(row) for row in await tx.execute(_LIST, values)]
 
-    async def list_of(self, connections: Iterable[str] | None) -> list[WebhookEndpoint]:
+    async def list_all(self, connections: Iterable[str] | None) -> list[WebhookEndpoint]:
         """Return all endpoints of these connections; of all connections for None."""
         statement = _LIST_ALL if connections is None else _LIST_BOUND
         values = {} if connections is None else {"connections": list(connections)}
@@ -341,7 +341,7 @@ class DeliveryStore:
         """Let the endpoints of these connections be looked at, because there are changes or rights have changed."""
         async with self._database.transaction() as tx:
             await tx.execute(
-                _NOTE_NEWS, {"connections": list(connections), "now": now, "soon": _add(now, SOON_SECONDS)}
+                _NOTE_NEWS, {"connections": list(connections), "now": now, "soon": _add_seconds(now, SOON_SECONDS)}
             )
 
     async def claim(self, now: datetime, *, is_quick: bool, limit: int) -> list[Claim]:
@@ -350,7 +350,7 @@ class DeliveryStore:
         values = {
             "lease": lease,
             "now": now,
-            "until": _add(now, LEASE_SECONDS),
+            "until": _add_seconds(now, LEASE_SECONDS),
             "is_quick": is_quick,
             "limit": limit,
         }
@@ -363,7 +363,7 @@ class DeliveryStore:
             "id": claim.endpoint.id,
             "lease": claim.lease,
             "now": now,
-            "soon": _add(now, SOON_SECONDS),
+            "soon": _add_seconds(now, SOON_SECONDS),
             "due": due,
             "is_held": is_held,
         }
@@ -398,7 +398,7 @@ class DeliveryStore:
             "lease": claim.lease,
             "position": position.encode(),
             "next": next_message_at,
-            "until": _add(now, LEASE_SECONDS),
+            "until": _add_seconds(now, LEASE_SECONDS),
         }
         async with self._database.transaction() as tx:
             if (await tx.execute(_ADVANCE, values)).one_or_none() is None:
@@ -412,7 +412,7 @@ class DeliveryStore:
             "endpoint": claim.endpoint.id,
             "lease": claim.lease,
             "is_quick": attempt.seconds <= SLOW_SECONDS,
-            "until": _add(now, LEASE_SECONDS),
+            "until": _add_seconds(now, LEASE_SECONDS),
         }
         async with self._database.transaction() as tx:
             if (await tx.execute(_NOTE_SUCCESS, own)).one_or_none() is None:
@@ -428,7 +428,7 @@ class DeliveryStore:
             "endpoint": claim.endpoint.id,
             "lease": claim.lease,
             "now": now,
-            "until": _add(now, LEASE_SECONDS),
+            "until": _add_seconds(now, LEASE_SECONDS),
         }
         async with self._database.transaction() as tx:
             failing_since: datetime | None = (await tx.execute(_NOTE_FAILURE, own)).scalar_one_or_none()
@@ -445,7 +445,7 @@ class DeliveryStore:
         return failing_since
 
 
-def _add(time: datetime, seconds: float) -> datetime:
+def _add_seconds(time: datetime, seconds: float) -> datetime:
     return time + timedelta(seconds=seconds)
 
 

@@ -54,7 +54,7 @@ class NewKey:
     merchant: UUID
     made_by: Actor
     origin: UUID
-    """The id of the first of the keys that were made in one another's place; its own if it is the first."""
+    """The id of the first key that this one replaces, directly or through others; its own if it replaces none."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def generate_key(
 ) -> tuple[str, NewKey]:
     """Return the text of a new random key for the connection, and the key as it is to be stored.
 
-    `origin` is that of the key in whose place it is made.
+    `origin` is that of the key which it replaces.
     """
     assert row.merchant is not None
     key_id = uuid4()

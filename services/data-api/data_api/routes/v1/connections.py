@@ -13,7 +13,7 @@ from data_api.asgi.responses import JSON, Response
 from data_api.models import ConnectionAnswer, ConnectionListAnswer
 from data_api.representations import build_time, encode_json
 from data_api.routes.v1.changes import NO_STORE
-from data_api.routes.v1.parameters import CONNECTION, NOT_FOUND, QueryParameters
+from data_api.routes.v1.parameters import CONNECTION, HEX_PATTERN, NOT_FOUND, QueryParameters
 from data_api.use_cases.connection_reads import ConnectionReads
 from data_api.use_cases.record_counts import RecordCounts
 
@@ -26,9 +26,7 @@ class ConnectionListParameters(QueryParameters):
     """The parameters of a list of connections."""
 
     limit: int = Field(default=50, ge=1, le=MAX_CONNECTIONS, description="At most so many connections.")
-    cursor: str | None = Field(
-        default=None, description="`next_cursor` of the page before.", pattern=r"^([0-9a-f]{2})+$"
-    )
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.", pattern=HEX_PATTERN)
 
 
 def build_connection_operations(

@@ -27,7 +27,7 @@ from data_api.models import (
 from data_api.representations import encode_json
 from data_api.routes.connection_choice import choose_connection
 from data_api.routes.v1.changes import NO_STORE
-from data_api.routes.v1.parameters import DATE_PATTERN, MAX_NAMES, Cursor, QueryParameters, Time
+from data_api.routes.v1.parameters import DATE_PATTERN, HEX_PATTERN, MAX_NAMES, NOT_FOUND, Cursor, QueryParameters, Time
 from data_api.use_cases.webhooks.service import MAX_ENDPOINTS, EndpointChanges, EndpointService, EndpointWithSecret
 from data_api.webhook_endpoints import Delivery, EndpointOptions, WebhookEndpoint
 from data_api.webhook_signatures import format_message_id
@@ -98,9 +98,7 @@ class EndpointListParameters(QueryParameters):
 
     connection: str | None = Field(default=None, description="Only those of this connection.")
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="At most so many endpoints.")
-    cursor: str | None = Field(
-        default=None, description="`next_cursor` of the page before.", pattern=r"^([0-9a-f]{2})+$"
-    )
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.", pattern=HEX_PATTERN)
 
 
 class DeliveryListParameters(QueryParameters):
@@ -130,113 +128,87 @@ class ReplayParameters(QueryParameters):
 
 def build_endpoint_operations(service: EndpointService, access: AccessControl) -> list[Operation]:
     """Return the operations of endpoints."""
+    operation = partial(Operation, tag=TAG, scope="manage")
+    on_one = partial(operation, error_answers=_UNKNOWN, path_parameters=(_ENDPOINT,))
     return [
-        Operation(
+        operation(
             "POST",
             "/v1/endpoints",
             "createEndpoint",
             "Make an endpoint",
             partial(_create, service, access),
             {201: Answer("The endpoint, with its secret.", EndpointSecretAnswer, headers={"Location": "Its path."})},
-            tag=TAG,
             description="It ends with the key that makes it, unless another key is made in that one's place.",
-            scope="manage",
             error_answers={
-                404: "There is no such connection, or the key is not for it.",
+                **NOT_FOUND,
                 409: f"The connection has {MAX_ENDPOINTS} endpoints, which is the most.",
             },
             body=EndpointRequest,
         ),
-        Operation(
+        operation(
             "GET",
             "/v1/endpoints",
             "listEndpoints",
             "List the endpoints of the key's connections",
             partial(_list, service),
             {200: Answer("A page of endpoints, sorted by connection and id.", EndpointListAnswer)},
-            tag=TAG,
-            scope="manage",
             parameters=EndpointListParameters,
         ),
-        Operation(
+        on_one(
             "GET",
             "/v1/endpoints/{endpoint}",
             "getEndpoint",
             "Get an endpoint",
             partial(_get, service),
             {200: Answer("The endpoint.", EndpointAnswer)},
-            tag=TAG,
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
         ),
-        Operation(
+        on_one(
             "PATCH",
             "/v1/endpoints/{endpoint}",
             "updateEndpoint",
             "Change an endpoint",
             partial(_change, service),
             {200: Answer("The endpoint, with its secret if that is new.", EndpointSecretAnswer)},
-            tag=TAG,
             description="Whoever sets its state to `active` owns it from then on: it ends with that key.",
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
             body=EndpointChangeRequest,
         ),
-        Operation(
+        on_one(
             "DELETE",
             "/v1/endpoints/{endpoint}",
             "deleteEndpoint",
             "Delete an endpoint",
             partial(_delete, service),
             {204: Answer("It is deleted, with all messages to it.", is_empty=True)},
-            tag=TAG,
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
         ),
-        Operation(
+        on_one(
             "POST",
             "/v1/endpoints/{endpoint}/test",
             "testEndpoint",
             "Send a test to an endpoint",
             partial(_test, service),
             {200: Answer("What came of it.", EndpointTestAnswer)},
-            tag=TAG,
             description="It is sent at once, whatever the endpoint's state, and is not tried again.",
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
         ),
-        Operation(
+        on_one(
             "GET",
             "/v1/endpoints/{endpoint}/deliveries",
             "listDeliveries",
             "List the messages to an endpoint",
             partial(_list_deliveries, service),
             {200: Answer("A page of messages, newest first, of the last seven days.", DeliveryListAnswer)},
-            tag=TAG,
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
             parameters=DeliveryListParameters,
         ),
-        Operation(
+        on_one(
             "POST",
             "/v1/endpoints/{endpoint}/replay",
             "replayEndpoint",
             "Send again what has changed since",
             partial(_replay, service),
             {202: Answer("The cursor from which it goes on.", ReplayAnswer)},
-            tag=TAG,
             description=(
                 "What is not delivered yet is given up, and the endpoint goes on from there with new messages, in"
                 " order, each record as it is now. One that is paused or has ended sends them when it is active."
             ),
-            scope="manage",
-            error_answers=_UNKNOWN,
-            path_parameters=(_ENDPOINT,),
             parameters=ReplayParameters,
         ),
     ]
@@ -271,20 +243,16 @@ async def _get(service: EndpointService, request: Request) -> Response:
 
 async def _change(service: EndpointService, request: Request) -> Response:
     body: EndpointChangeRequest = request.body
-    endpoint = await service.find(request.caller, _parse_id(request))
-    changed = await service.change(
-        request.caller,
-        endpoint.id,
-        EndpointChanges(
-            _choose_options(endpoint.options, body),
-            keep_secret_hours=body.rotate_secret_hours,
-            is_active=body.state == "active" if body.state is not None else None,
-        ),
+    changes = EndpointChanges(
+        partial(_choose_options, body),
+        keep_secret_hours=body.rotate_secret_hours,
+        is_active=body.state == "active" if body.state is not None else None,
     )
+    changed = await service.change(request.caller, _parse_id(request), changes)
     return Response(200, [JSON, NO_STORE], encode_json(_build_with_secret(changed)))
 
 
-def _choose_options(options: EndpointOptions, body: EndpointChangeRequest) -> EndpointOptions:
+def _choose_options(body: EndpointChangeRequest, options: EndpointOptions) -> EndpointOptions:
     """Return `options` with what the body has in their place."""
     if "resources" in body.model_fields_set:
         options = replace(options, resources=tuple(body.resources) if body.resources is not None else None)

@@ -17,6 +17,9 @@ DATE_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
 """A regular expression for the beginning of a time as RFC 3339 writes it."""
 _DATE = re.compile(DATE_PATTERN, re.ASCII)
 
+HEX_PATTERN = r"^([0-9a-f]{2})+$"
+"""A regular expression for the cursors of lists that are not of records: text in hexadecimal."""
+
 CONNECTION = PathParameter(
     "connection", "The connection's name, percent-encoded as one segment.", "shop-platform:acme.example"
 )

@@ -164,7 +164,7 @@ class WebhookDeliverer:
         return [*self._visits[True], *self._visits[False]]
 
     async def _visit(self, claim: Claim) -> None:
-        # What a visit is if it fails unexpectedly: it must not be repeated at once.
+        # If the visit fails unexpectedly, the next one must not follow at once.
         outcome = _Outcome(self._now() + timedelta(seconds=WAIT_SECONDS))
         try:
             outcome = await self._work_on(claim)

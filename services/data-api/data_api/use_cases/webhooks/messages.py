@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from data_api.store.records import RowPage
 from data_api.webhook_endpoints import ENDPOINT_TEST, FEED_RESET, RECORDS_CHANGED, NewMessage
 
 MAX_BYTES = 256 * 1024
-"""The size of a message's body, at most. Only a single change without its record may be more, which none is."""
+"""The size of a message's body, at most."""
 MAX_LISTED = 250
 """How many changes a message lists."""
 MAX_CHANGES = 2000
@@ -34,9 +35,10 @@ def build_changes_message(
     `page` has at least one change, and with `is_full` the records.
     """
     listed, taken = _list_changes(page.rows, after.sequence, is_full=is_full)
-    rows = page.rows[:taken] if is_full else page.rows
-    through = find_position(page) if len(rows) == len(page.rows) else _build_position(page, rows[-1])
-    counts = dict(Counter(row["resource"] for row in rows))
+    if is_full and taken < len(page.rows):
+        page = replace(page, rows=page.rows[:taken], has_more=True)
+    through = find_position(page)
+    counts = dict(Counter(row["resource"] for row in page.rows))
     data = {
         "connection": connection,
         "after": after.encode(),
@@ -44,7 +46,7 @@ def build_changes_message(
         "changes_url": f"{build_connection_path(connection)}/changes?cursor={after.encode()}",
         "counts": counts,
         "changes": listed,
-        "has_all_changes": taken == len(rows),
+        "has_all_changes": taken == len(page.rows),
     }
     return _build(RECORDS_CHANGED, after, through, counts, data, now)
 
@@ -76,10 +78,6 @@ def _list_changes(rows: Sequence[Row], after: int, *, is_full: bool) -> tuple[li
         room -= len(encoded) + 1
         listed.append(orjson.Fragment(encoded))
     return listed, len(listed)
-
-
-def _build_position(page: RowPage, last: Row) -> FeedCursor:
-    return FeedCursor(page.head.feed, page.head.epoch, last["sequence"])
 
 
 def _build(

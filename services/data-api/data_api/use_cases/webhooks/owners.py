@@ -50,7 +50,7 @@ class EndpointOwners:
         """
         if not self._is_first and not changed:
             return set()
-        endpoints = await self._endpoints.list_of(None if self._is_first else changed)
+        endpoints = await self._endpoints.list_all(None if self._is_first else changed)
         rights = {endpoint.id: self.find_right(endpoint) for endpoint in endpoints}
         if lost := [endpoint for endpoint, right in rights.items() if right == "lost"]:
             await self._endpoints.delete(lost)

@@ -31,7 +31,8 @@ _FIRST = UUID(int=0)
 class EndpointChanges:
     """What somebody changes of an endpoint. What is None stays."""
 
-    options: EndpointOptions
+    choose_options: Callable[[EndpointOptions], EndpointOptions]
+    """Returns the new options for the present ones."""
     keep_secret_hours: int | None = None
     """Replace the secret, and sign with the former one too for so many hours."""
     is_active: bool | None = None
@@ -135,9 +136,10 @@ class EndpointService:
         So what somebody has diverted with a key ends with it. What a merchant's key has made stays the merchant's.
         """
         found = await self.find(caller, endpoint)
-        is_diverted = changes.options.url != found.options.url or changes.keep_secret_hours is not None
-        if changes.options.url != found.options.url:
-            await self._check_url(caller, changes.options.url)
+        options = changes.choose_options(found.options)
+        is_diverted = options.url != found.options.url or changes.keep_secret_hours is not None
+        if options.url != found.options.url:
+            await self._check_url(caller, options.url)
         is_taken = (is_diverted or changes.is_active) and is_operator(caller.owner) == is_operator(found.owner)
         keys_revision = self._reads.access.get_keys_revision(found.connection)
         now, secret = self._now(), None
@@ -146,7 +148,7 @@ class EndpointService:
         await self._store.update(
             endpoint,
             now,
-            options=changes.options,
+            options=options,
             secret=self._secrets.encrypt(endpoint, secret) if secret is not None else None,
             former_until=now + timedelta(hours=changes.keep_secret_hours) if changes.keep_secret_hours else None,
             owner=(caller.owner, keys_revision) if is_taken else None,
