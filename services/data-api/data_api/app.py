@@ -18,7 +18,6 @@ from data_api.applications import DataApiParts, create_public_application
 from data_api.asgi.access_log import AccessLog
 from data_api.client.bucket import open_bucket
 from data_api.client.gateway import GatewayInternalApi
-from data_api.client.public_addresses import AddressRules, Resolver
 from data_api.client.receivers import ReceiverClient
 from data_api.handlers import list_subscriptions
 from data_api.key_limits import KeyLimits
@@ -45,6 +44,7 @@ from data_api.use_cases.webhooks.service import EndpointService
 from messaging.errors import UnavailableError
 from messaging.topic_reader import TopicReader
 from messaging.tracing import export_traces
+from platform_sdk.public_addresses import AddressRules, Resolver
 from platforms.known_settings import list_known_settings
 from service.client_addresses import ClientAddresses
 from service.encryption import ContextCipher

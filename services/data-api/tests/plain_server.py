@@ -40,7 +40,7 @@ class FakeGateway:
         self.used: dict[str, int] = {}
         self.refusal: tuple[int, dict[str, Any]] | None = None
         self.app = FastAPI()
-        self.app.post("/internal/connections/{connection}/refresh")(self.refresh)
+        self.app.post("/internal/connections/{connection:path}/refresh")(self.refresh)
         self.app.post("/internal/keys/used")(self.note_used)
 
     async def refresh(self, connection: str, body: dict[str, Any], authorization: str = Header()) -> JSONResponse:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from structlog.testing import capture_logs
 
 from api_builders import ACME, KEY, OPERATOR_KEY, make_access, make_key, make_keys, make_operator_key, make_state
+from data_api.addresses import build_connection_path
 from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import OperationDispatcher
@@ -18,6 +19,7 @@ from data_api.asgi.errors import RequestError
 from data_api.asgi.operations import Answer, Operation, PathParameter
 from data_api.asgi.requests import Request
 from data_api.asgi.responses import Response, StreamedResponse, respond_json
+from data_api.asgi.router import Router
 from data_api.key_limits import KeyLimits
 from messaging.errors import UnavailableError
 
@@ -264,3 +266,12 @@ async def test_pages_of_configured_origins_may_call_with_a_key() -> None:
     assert "access-control-allow-origin" not in foreign.headers and foreign.headers["vary"] == "origin"
     unauthorized = await api.request("GET", f"/v1/x/{ACME}", headers={"Origin": ORIGIN, "X-API-Key": ""})
     assert (unauthorized.status_code, unauthorized.headers["access-control-allow-origin"]) == (401, ORIGIN)
+
+
+def test_a_name_with_slashes_is_one_escaped_segment_of_a_path() -> None:
+    name = "shop:a.test/1/stream"
+    path = build_connection_path(name)
+    assert path == "/v1/connections/shop:a.test%2F1%2Fstream"
+    match = Router(OPERATIONS).find(path.replace("connections", "x").encode() + b"/stream")
+    assert match is not None
+    assert (match.parameters, match.operations["GET"].summary) == ({"connection": name}, "Stream")

@@ -14,7 +14,6 @@ from api_builders import KEY, NOW_MS, make_connection, make_key, make_keys
 from data_api.asgi.access_log import AccessLog
 from data_api.asgi.cors import Cors
 from data_api.asgi.dispatcher import OperationDispatcher
-from data_api.client.public_addresses import AddressRules, IpAddress, Resolver
 from data_api.client.receivers import ReceiverClient
 from data_api.routes.v1.endpoints import build_endpoint_operations
 from data_api.store.endpoints import DeliveryStore, EndpointStore
@@ -24,6 +23,8 @@ from data_api.use_cases.webhooks.owners import EndpointOwners
 from data_api.use_cases.webhooks.secrets import EndpointSecrets
 from data_api.use_cases.webhooks.sender import MessageSender
 from data_api.use_cases.webhooks.service import EndpointService
+from host_names import Names
+from platform_sdk.public_addresses import AddressRules
 from service.encryption import ContextCipher
 from stream_server import serve_application
 from v1_server import V1
@@ -34,21 +35,6 @@ MANAGE = ("read", "refresh", "manage")
 def make_secrets(*keys: str) -> EndpointSecrets:
     """Make what encrypts with the first of these keys, and decrypts with all."""
     return EndpointSecrets(ContextCipher({key: key.encode() * 16 for key in keys}))
-
-
-class Names:
-    """Looks up the names that a test has set, and all others in the system."""
-
-    def __init__(self) -> None:
-        self.addresses: dict[str, list[Sequence[IpAddress]]] = {}
-        self._resolver = Resolver()
-
-    async def resolve(self, host: str, port: int) -> Sequence[IpAddress]:
-        """Return the next addresses that the test has set; the last ones stay."""
-        answers = self.addresses.get(host)
-        if answers is None:
-            return await self._resolver.resolve(host, port)
-        return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
 class DeliveryProcess:

@@ -3,20 +3,19 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any
 
 import httpcore
 import httpx
 
-from data_api.client.public_addresses import AddressRefusedError, AddressRules, Resolve
 from data_api.webhook_endpoints import Attempt
+from platform_sdk.checked_connections import CONNECT_SECONDS, CheckedBackend
+from platform_sdk.public_addresses import AddressRefusedError, AddressRules, Resolve
 
 ANSWER_SECONDS = 15.0
 """How long a receiver may take to answer, with everything from the look-up of its name."""
-CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
 """How long a connection is kept for the next message."""
 MAX_IDLE = 10
@@ -51,7 +50,7 @@ class ReceiverClient:
                 max_connections=None,
                 max_keepalive_connections=MAX_IDLE,
                 keepalive_expiry=IDLE_SECONDS,
-                network_backend=_CheckedBackend(rules, resolve, is_encrypted=scheme == "https"),
+                network_backend=CheckedBackend(rules, resolve, is_encrypted=scheme == "https"),
             )
             for scheme in ("https", "http")
         }
@@ -63,7 +62,7 @@ class ReceiverClient:
         try:
             host = parsed.raw_host.decode("ascii")
             addresses = await asyncio.wait_for(self._resolve_new(host, _get_port(parsed)), CONNECT_SECONDS)
-            self._rules.check(parsed.host, addresses, is_encrypted=parsed.scheme == "https")
+            self._rules.check(parsed.host, _get_port(parsed), addresses, is_encrypted=parsed.scheme == "https")
         except AddressRefusedError as error:
             raise UrlRefusedError(str(error)) from None
         except (OSError, UnicodeError, TimeoutError):
@@ -112,50 +111,6 @@ async def _drain(response: httpcore.Response) -> None:
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             break
-
-
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the first of a host's addresses that answers, after all of them were checked."""
-
-    def __init__(self, rules: AddressRules, resolve: Resolve, *, is_encrypted: bool) -> None:
-        self._rules = rules
-        self._resolve = resolve
-        self._is_encrypted = is_encrypted
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 the parameters are httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to a host. Raises `AddressRefusedError` if nothing may be sent to it."""
-        addresses = await self._resolve(host, port)
-        self._rules.check(host, addresses, is_encrypted=self._is_encrypted)
-        failure: Exception = AddressRefusedError(f"{host} has no public address")
-        for address in addresses:
-            try:
-                return await self._backend.connect_tcp(
-                    str(address), port, CONNECT_SECONDS, local_address, socket_options
-                )
-            except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-                failure = error
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 the parameters are httpcore's
-        timeout: float | None = None,  # noqa: ARG002
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        """Raise: no receiver is at a path of this machine."""
-        raise AddressRefusedError("receivers are on the network")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait, as httpcore asks for between its own attempts."""
-        await asyncio.sleep(seconds)
 
 
 def _parse_url(url: str) -> httpx.URL:

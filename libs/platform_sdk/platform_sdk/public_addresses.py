@@ -1,15 +1,17 @@
-"""Decides to which IP addresses webhooks may be sent: those of the Internet, and none of this installation's networks.
+"""Decides which hosts may be called whose names somebody else has chosen: those of the Internet, and no others.
 
-Whoever makes an endpoint chooses the address. Without this check a webhook would reach what only the installation can
-reach: its own services, or the metadata service of a cloud.
+A merchant chooses where a webhook is sent or from where data is read. Without this check a request would reach what
+only the installation can reach: its own services, or the metadata service of a cloud.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NamedTuple
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
@@ -23,23 +25,37 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 """The prefix of IPv4 addresses in an IPv6-only network (RFC 6052)."""
 _TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 """6to4 and Teredo: IPv6 addresses in which any IPv4 address may be."""
+_ALLOWED_HOST = re.compile(
+    r"(?:https?://)?(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?/?"
+)
+_MAX_PORT = 65_535
 
 
 class AddressRefusedError(Exception):
-    """Raised for a host at an address to which nothing may be sent."""
+    """Raised for a host that may not be called. Its text says why."""
+
+
+class AllowedHost(NamedTuple):
+    """A host that may be called wherever it is, also without encryption: at `port`, or at every port if it is None."""
+
+    name: str
+    port: int | None = None
 
 
 class AddressRules:
-    """Which addresses are allowed: public ones, and those of `private_networks`, which the operator has named."""
+    """Which hosts may be called: those at public addresses, by https, and what the operator has named.
 
-    def __init__(self, private_networks: Iterable[IpNetwork] = ()) -> None:
+    That is what is at an address of `private_networks`, and the `allowed_hosts`, whatever their addresses are.
+    """
+
+    def __init__(self, private_networks: Iterable[IpNetwork] = (), allowed_hosts: Iterable[AllowedHost] = ()) -> None:
         self._private_networks = tuple(private_networks)
+        self._allowed_hosts = frozenset(allowed_hosts)
 
-    def check(self, host: str, addresses: Iterable[IpAddress], *, is_encrypted: bool) -> None:
-        """Raise `AddressRefusedError` unless webhooks may be sent to all of a host's `addresses`.
-
-        What is not encrypted may be sent to the operator's own networks only.
-        """
+    def check(self, host: str, port: int, addresses: Iterable[IpAddress], *, is_encrypted: bool) -> None:
+        """Raise `AddressRefusedError` unless the port of a host may be called at all of its `addresses`."""
+        if self._is_allowed_host(host, port):
+            return
         for address in addresses:
             if any(address in network for network in self._private_networks):
                 continue
@@ -48,6 +64,28 @@ class AddressRules:
                 raise AddressRefusedError(f"{host} has no public address")
             if not is_encrypted:
                 raise AddressRefusedError(f"{host} must be called with https")
+
+    def _is_allowed_host(self, host: str, port: int) -> bool:
+        name = normalise_host(host)
+        return not self._allowed_hosts.isdisjoint((AllowedHost(name), AllowedHost(name, port)))
+
+
+def normalise_host(host: str) -> str:
+    """Return the one spelling of a host by which two of them are compared: lower case, without a dot at the end."""
+    return host.lower().removesuffix(".")
+
+
+def parse_allowed_host(text: str) -> AllowedHost:
+    """Parse `host` or `host:port`, which may be written as a URL; the host is a name or an address.
+
+    An address of IPv6 is in brackets. A name in another alphabet is written as in DNS, `xn--…`. Raises ValueError for
+    anything else.
+    """
+    parts = _ALLOWED_HOST.fullmatch(text)
+    port = int(parts["port"]) if parts and parts["port"] else None
+    if parts is None or port == 0 or (port or 0) > _MAX_PORT:
+        raise ValueError(f"{text!r} must be a host or host:port, such as db.internal or 127.0.0.1:8080")
+    return AllowedHost(normalise_host(parts["name"] or parts["address"]), port)
 
 
 def is_public(address: IpAddress) -> bool:
