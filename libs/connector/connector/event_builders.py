@@ -78,7 +78,10 @@ def build_range_completed(topic: str, context: SyncContext, end: RangeEnd) -> Ou
 
 
 def build_full_read_completed(topic: str, context: SyncContext, end: FullReadEnd) -> OutboundMessage:
-    """Build the end marker of a full read: the message after its last page."""
+    """Build the end marker of a full read: the message after its last page.
+
+    A read of everything that takes the place of one that only continued another full sync has an event id of its own.
+    """
     event = FullReadCompleted(
         connection=context.token.connection,
         epoch=context.token.epoch,
@@ -87,8 +90,13 @@ def build_full_read_completed(topic: str, context: SyncContext, end: FullReadEnd
         child_resources=end.child_resources,
         skipped_resources=end.skipped_resources,
         started_at=end.started_at,
+        state=end.state,
+        continues=end.continues,
+        retry_cursor=None if end.continues is None else CursorState(0, end.retry_cursor).encode(),
     )
-    return OutboundMessage(topic, event.connection, event, str(derive_id("full_read", str(context.read_id))))
+    distinction = () if end.continues is None else (str(end.continues),)
+    event_id = derive_id("full_read", str(context.read_id), *distinction)
+    return OutboundMessage(topic, event.connection, event, str(event_id))
 
 
 def build_direct_read_completed(

@@ -7,8 +7,9 @@ reads.
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
-from contracts.events import Record, RecordIds
+from contracts.events import MAX_STATE_BYTES, Record, RecordIds
 from platform_sdk.session import SyncContext
 
 
@@ -89,12 +90,34 @@ class RangeEnd:
 
 @dataclass(frozen=True)
 class FullReadEnd:
-    """The end of a full read. The fields mean the same as in `contracts.events.FullReadCompleted`."""
+    """The end of a full read. The fields mean the same as in `contracts.events.FullReadCompleted`.
+
+    `state` becomes the next full sync's `SyncContext.previous`. By it the next full sync finds every record that the
+    platform then has otherwise than this read has listed it. So it is either a mark that never comes back (a position
+    in a log, a counter of changes), taken before the first record is requested; or a checksum of exactly what this read
+    has listed. A checksum of the whole platform will not do: it is the same again after a record has come and gone
+    while the others were read. The state also says what else decides how records look, such as a version of the
+    mapping. It holds no secret.
+
+    A read that continues the full sync of `SyncContext.previous` names it in `continues`, and has a `retry_cursor`. It
+    lists what has changed since then: perhaps nothing, in no id range.
+
+    Raises ValueError for a state that cannot be stored, and for `continues` without a `retry_cursor`.
+    """
 
     id_ranges: tuple[tuple[str, int], ...]
     started_at: int
     child_resources: tuple[str, ...] = ()
     skipped_resources: dict[str, str] = field(default_factory=dict)
+    state: str | None = None
+    continues: UUID | None = None
+    retry_cursor: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state is not None and (len(self.state.encode()) > MAX_STATE_BYTES or "\0" in self.state):
+            raise ValueError(f"a state has at most {MAX_STATE_BYTES} bytes of UTF-8, and no NUL")
+        if self.continues is not None and not self.retry_cursor:
+            raise ValueError("a full read that continues another one needs a cursor with which everything is read")
 
 
 IncrementalReadStep = RecordBatch | UnreadableRecord | Checkpoint
@@ -120,9 +143,10 @@ class Source(Protocol):
         ...
 
     def read_all(self, context: SyncContext, cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
-        """Read all records of the connection in `context`.
+        """Read all records of the connection in `context`, or what has changed since its `previous` full sync.
 
-        `cursor` is from a checkpoint of an earlier step of the same full sync; None starts from the beginning.
+        `cursor` is from a checkpoint of an earlier step of the same full sync, or is a retry cursor of it; None starts
+        from the beginning. All steps have the same `previous`, also one that begins at a retry cursor.
         """
         ...
 

@@ -1,15 +1,19 @@
 """Full syncs: bounded steps that may run twice."""
 
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from connector.handlers.full_sync import FullSyncHandler
-from connector.source import IdList, RangeEnd, UnreadableRecord
+from connector.source import FullReadEnd, FullReadStep, IdList, RangeEnd, UnreadableRecord
 from contracts.cursors import CursorState
 from contracts.events import DirectReadCompleted, FullReadCompleted, IdsListed, RangeCompleted, RecordsPage
 from messaging.errors import UnavailableError
 from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
+from platform_sdk.session import FullReadState, SyncContext
 
 
 def build_handler(bench: Any, source: Any, publisher: Any, *, tick: float = 0.0, tokens: Any = None) -> FullSyncHandler:
@@ -196,3 +200,54 @@ async def test_lists_of_ids_are_published_before_the_end_of_their_id_range(bench
     assert names == ["RecordsPage", "IdsListed", "RangeCompleted", "FullReadCompleted", "SyncProgressed"]
     (event,) = publisher.select(IdsListed)
     assert (event.ids, event.count, event.after, event.up_to) == (("a", "b"), 2, "", None)
+
+
+@dataclass
+class ContinuingSource:
+    """Ends each full read at once, with `end`. `previous` has what it was given."""
+
+    end: FullReadEnd
+    previous: list[FullReadState | None] = field(default_factory=list)
+
+    async def read_all(self, context: SyncContext, _cursor: str | None) -> AsyncGenerator[FullReadStep, None]:
+        """Yield the end of the full read."""
+        self.previous.append(context.previous)
+        yield self.end
+
+
+async def test_a_source_gets_the_state_of_the_full_sync_before_and_names_the_one_that_it_continues(bench: Any) -> None:
+    before, publisher = bench.derive_sync_id("before"), bench.FakePublisher()
+    end = FullReadEnd((), started_at=1, state="seen: 8", continues=before, retry_cursor="everything")
+    source = ContinuingSource(end)
+    step = bench.build_step(1).model_copy(update={"previous_sync": before, "previous_state": "seen: 7"})
+    await build_handler(bench, source, publisher)(bench.CONNECTION, [step])
+    assert source.previous == [FullReadState(before, "seen: 7")]
+    (event,) = publisher.select(FullReadCompleted)
+    assert (event.state, event.continues, event.id_ranges) == ("seen: 8", before, ())
+    assert CursorState.decode(event.retry_cursor) == CursorState(0, "everything")
+
+
+async def test_a_step_that_brings_no_state_gives_the_source_none(bench: Any) -> None:
+    source, publisher = ContinuingSource(FullReadEnd((), started_at=1, state="seen: 1")), bench.FakePublisher()
+    await build_handler(bench, source, publisher)(bench.CONNECTION, [bench.build_step(1)])
+    assert source.previous == [None]
+    (event,) = publisher.select(FullReadCompleted)
+    assert (event.state, event.continues, event.retry_cursor) == ("seen: 1", None, None)
+
+
+async def test_the_read_of_everything_that_replaces_a_continuing_one_has_an_end_of_its_own(bench: Any) -> None:
+    before, publisher = bench.derive_sync_id("before"), bench.FakePublisher()
+    for end in (FullReadEnd((), 1, continues=before, retry_cursor="everything"), FullReadEnd((("things", 0),), 1)):
+        await build_handler(bench, ContinuingSource(end), publisher)(bench.CONNECTION, [bench.build_step(1)])
+    continuing, whole = (m for m in publisher.messages if isinstance(m.event, FullReadCompleted))
+    assert continuing.event_id != whole.event_id
+
+
+@pytest.mark.parametrize("fields", [{"state": "é" * 8193}, {"state": "a\0b"}, {"continues": UUID(int=1)}])
+def test_a_full_read_cannot_end_with_what_could_not_be_stored_or_read_again(fields: Any) -> None:
+    with pytest.raises(ValueError, match=r"a state has|needs a cursor"):
+        FullReadEnd((), 1, **fields)
+
+
+def test_a_state_may_have_sixteen_kilobytes() -> None:
+    assert FullReadEnd((), 1, state="é" * 8192).state == "é" * 8192

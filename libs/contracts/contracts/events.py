@@ -12,12 +12,13 @@ checked is guarded by Kafka's ACLs alone: they let only a topic's producers writ
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+$", max_length=255)]
+MAX_CONNECTION_LENGTH = 255
+ConnectionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*:.+$", max_length=MAX_CONNECTION_LENGTH)]
 """The name of a merchant's connection: `platform:account`, e.g. `shop-platform:acme.example`.
 
 Any slug may be a platform.
@@ -31,6 +32,10 @@ SyncIds = Annotated[tuple[UUID, ...], Field(min_length=1)]
 
 RecordIds = dict[str, tuple[str, ...]]
 """The ids of records by their resource, e.g. `{"products": ("101", "102")}`."""
+
+MAX_STATE_BYTES = 16 * 1024
+SourceState = Annotated[str, StringConstraints(max_length=MAX_STATE_BYTES)]
+"""What the source of a full sync wants to know at the next one. Its content has a meaning only for that source."""
 
 
 def parse_platform(connection: str) -> str:
@@ -132,6 +137,10 @@ class FullSyncStepRequested(Event):
     step: int
     cursor: str | None
     requested_at: int
+    previous_sync: UUID | None = None
+    """The full sync that this one may continue: the latest one, which has succeeded. None if everything is read."""
+    previous_state: SourceState | None = None
+    """What the source has left with `previous_sync`. All steps of a full sync have the same."""
 
 
 class SyncProgressed(Event):
@@ -327,7 +336,9 @@ class FullReadCompleted(Event):
     """The end marker of the read of a full sync, which lists the id ranges that were read.
 
     When all of these id ranges are complete, the spaces-writer may request direct reads. If these contradict nothing,
-    the sync ends with `success`.
+    the sync ends with `success`. A read with `continues` has only read on from where an earlier full sync has ended.
+    The spaces-writer believes it if that one is the latest whose data it holds. Otherwise it forgets what this read has
+    listed, and everything is read from `retry_cursor`.
     """
 
     kind: Literal["full_read_completed"] = "full_read_completed"
@@ -342,6 +353,19 @@ class FullReadCompleted(Event):
     """The resources that were not read, each with the reason, e.g. a missing scope."""
     started_at: int
     """A time before the first read, on the same clock as `Record.read_at`."""
+    state: SourceState | None = None
+    """What the source is to know at the next full sync; None if that one must read everything."""
+    continues: UUID | None = None
+    """The full sync from which this read has only read on: records that it did not list are as they were then, and
+    none of them is a deletion candidate. None for a read of everything."""
+    retry_cursor: str | None = None
+    """The cursor with which everything is read instead. It is there if `continues` is."""
+
+    @model_validator(mode="after")
+    def _require_retry_cursor(self) -> Self:
+        if self.continues is not None and self.retry_cursor is None:
+            raise ValueError("a full read that continues another one has a retry_cursor")
+        return self
 
 
 class IncrementalReadCompleted(Event):
@@ -430,6 +454,8 @@ class SyncResult(Event):
     """The ids of records that exist and could not be read, each with the reason; at most 50. Their last readable
     versions stay."""
     totals: SyncTotals | None = None
+    state: SourceState | None = None
+    """Of a full sync that is a `success`: what its source is to know at the next one. None if it has left nothing."""
 
 
 class Upload(Event):

@@ -7,7 +7,16 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from contracts.events import EVENTS, FETCHED_ADAPTER, Event, RecordsPage, SyncRequested, parse_account, parse_platform
+from contracts.events import (
+    EVENTS,
+    FETCHED_ADAPTER,
+    Event,
+    FullReadCompleted,
+    RecordsPage,
+    SyncRequested,
+    parse_account,
+    parse_platform,
+)
 from contracts.headers import build_headers, derive_id
 from contracts.schemas.generation import render_schemas
 from contracts.topics import CONNECTION_CHANGED, KEY_CHANGED, SYNC_CHANGED, list_topics
@@ -78,6 +87,13 @@ def test_a_connection_of_an_unknown_platform_is_valid() -> None:
 def test_a_malformed_connection_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         SyncRequested.model_validate({**load_example(SyncRequested), "connection": name})
+
+
+def test_a_full_read_that_continues_another_one_can_be_replaced_by_one_of_everything() -> None:
+    body = load_example(FullReadCompleted)
+    with pytest.raises(ValidationError, match="retry_cursor"):
+        FullReadCompleted.model_validate({**body, "retry_cursor": None})
+    assert FullReadCompleted.model_validate({**body, "retry_cursor": None, "continues": None}).state == "opaque"
 
 
 def test_the_same_parts_give_the_same_id_for_ever() -> None:

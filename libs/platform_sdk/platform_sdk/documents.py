@@ -44,6 +44,13 @@ class RecordsView(Protocol):
         """Yield the records of `ids` in this order, in batches of a few MB. `ids` must come from `list_ids`."""
         ...
 
+    def read_all(self, resource: str) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Yield all records of the resource, ordered by sort key and then by id, in batches of a few MB.
+
+        Unlike `list_ids`, it takes no memory for each of them.
+        """
+        ...
+
     async def read_children(self, resource: str, parents: Sequence[str]) -> Sequence[StoredRecord]:
         """Return all records of `resource` whose parent's id is in `parents`."""
         ...
@@ -81,7 +88,7 @@ async def build_plain_document(records_view: RecordsView, *resources: str) -> As
     yield b'{"data":['
     separator = b""
     for resource in resources or await records_view.list_resources():
-        async for records in records_view.read_records(resource, await records_view.list_ids(resource)):
+        async for records in records_view.read_all(resource):
             yield separator + await asyncio.to_thread(_render_records, records)
             separator = b","
     yield b"]}"

@@ -33,6 +33,14 @@ MIN_RESPONSE_SECONDS = 1.0
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class FullReadState:
+    """The `text` that a source has left with the full sync `sync_id`. Only that source understands it."""
+
+    sync_id: UUID
+    text: str
+
+
 @dataclass
 class SyncContext:
     """The state of one step of a sync: the connection's token, and the API calls and rate limit points used so far.
@@ -51,6 +59,9 @@ class SyncContext:
     calls: int = 0
     points: int = 0
     """The points of the platform's rate limit that the calls were charged."""
+    previous: FullReadState | None = None
+    """The state that the source left with the connection's latest successful full sync. None if everything must be
+    read, and for an incremental sync."""
 
 
 @dataclass(frozen=True)

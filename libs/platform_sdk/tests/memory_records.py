@@ -29,6 +29,10 @@ class MemoryRecordsView:
         for start in range(0, len(ids), self._portion):
             yield [_store(by_id[record_id]) for record_id in ids[start : start + self._portion]]
 
+    async def read_all(self, resource: str) -> AsyncIterator[Sequence[StoredRecord]]:
+        async for records in self.read_records(resource, await self.list_ids(resource)):
+            yield records
+
     async def read_children(self, resource: str, parents: Sequence[str]) -> Sequence[StoredRecord]:
         return [_store(r) for r in self._records if r.resource == resource and r.parent in parents]
 

@@ -33,7 +33,7 @@ from scheduler.handlers.dead_letters import parse_dead_letter
 from scheduler.metrics import RecordCounts, SchedulerMetrics
 from scheduler.routes.cancellation import build_cancellation_route
 from scheduler.routes.ledger import build_ledger_routes
-from scheduler.schedule import ComputeNextPoll, ScheduledRun, compute_next_run
+from scheduler.schedule import ComputeNextPoll, ScheduledRun, compute_longest_pause, compute_next_run
 from scheduler.settings import SchedulerSettings
 from scheduler.use_cases.dispatcher import SyncDispatcher
 from scheduler.use_cases.publish_sync_states import SyncStatePublisher
@@ -67,6 +67,9 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         cron = settings.get_poll_cron(parse_platform(connection))
         return compute_next_run(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
 
+    def compute_poll_pause(connection: str) -> int:
+        return compute_longest_pause(settings.get_poll_cron(parse_platform(connection)), datetime.now(UTC))
+
     registry = CollectorRegistry()
     metrics = SchedulerMetrics(registry, PLATFORMS)
     dispatcher = SyncDispatcher(
@@ -88,7 +91,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     await exit_stack.enter_async_context(publishing.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
     app = FastAPI(openapi_url=None)
-    app.include_router(build_ledger_routes(database, settings.internal_key_hashes))
+    app.include_router(build_ledger_routes(database, settings.internal_key_hashes, compute_poll_pause))
     app.include_router(build_cancellation_route(database, settings.internal_key_hashes, metrics.record_transaction))
     add_health_routes(app, _build_checks(database, gateway, [outbox, dispatching, publishing, *consumers]))
     add_metrics_route(app, registry, refresh=GaugeRefresher(database.transaction, metrics.set_gauges).refresh)

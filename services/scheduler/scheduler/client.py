@@ -1,5 +1,7 @@
 """Client of the gateway's internal API."""
 
+from urllib.parse import quote
+
 import httpx
 
 from messaging import tracing
@@ -26,7 +28,7 @@ class GatewayClient:
         every call about the account. Raises UnavailableError when the gateway does not answer, or when it answers that
         the platform is unavailable.
         """
-        url = f"{self._url}/internal/connections/{connection}/assert"
+        url = f"{self._url}/internal/connections/{quote(connection, safe='')}/assert"
         body = {"sync_id": sync_id, "first": is_first_sync}
         try:
             with tracing.trace_call("POST", url) as span:

@@ -33,6 +33,8 @@ def build_step(full_sync: "FullSync", step: int, cursor: str | None) -> Outbound
         step=step,
         cursor=cursor,
         requested_at=get_time_ms(),
+        previous_sync=full_sync.previous_sync,
+        previous_state=full_sync.previous_state,
     )
     topic = get_full_sync_topic(parse_platform(full_sync.connection))
     return OutboundMessage(topic, full_sync.connection, event, f"{full_sync.sync_id}:{step}")

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 
 from cronsim import CronSim
 
@@ -13,6 +14,9 @@ MAX_ATTEMPTS = 5
 MAX_POSTPONED_ATTEMPTS = 20
 """Maximum number of attempts at work that is postponed because the platform does not answer or answers with a temporary
 error. With the waits between the attempts this takes some hours. Attempts that were throttled are not counted."""
+
+
+_COMPARED_TIMES = 50
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datet
     offset = timedelta(seconds=compute_spread_offset(connection, spread_seconds))
     slot = next(CronSim(cron, now - offset))
     return ScheduledRun(slot, slot + offset)
+
+
+def compute_longest_pause(cron: str, now: datetime) -> int:
+    """Return the longest pause in seconds between two times that `cron` gives, among those that follow `now` (UTC)."""
+    times = list(islice(CronSim(cron, now), _COMPARED_TIMES))
+    return max((int((b - a).total_seconds()) for a, b in pairwise(times)), default=0)
 
 
 def compute_spread_offset(connection: str, spread_seconds: int) -> int:

@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from database.url import DatabaseUrl
+from platform_sdk.manifests import Manifest
+from platforms.registry import PLATFORMS, load_role
 from service.service_auth import CallersByHash, InternalKey
 from service.settings import InternalApiSettings, list_settings_folders
 
@@ -100,8 +102,17 @@ class SchedulerSettings(InternalApiSettings):
         return {**values, "poll_crons": crons}
 
     def get_poll_cron(self, platform: str) -> str:
-        """Return the cron expression (UTC) for the polls of a platform.
+        """Return the cron expression (UTC) for the polls of a platform: the setting's value, or the platform's default.
 
         A `-` in the platform's slug is written as `_` in the setting's name.
         """
-        return self.poll_crons.get(platform.upper().replace("-", "_") + CRON_SUFFIX, DEFAULT_CRON)
+        return self.poll_crons.get(platform.upper().replace("-", "_") + CRON_SUFFIX) or _get_default_cron(platform)
+
+
+def _get_default_cron(platform: str) -> str:
+    """Return the default of a platform's setting; `DEFAULT_CRON` for one that is not registered, or has none."""
+    if platform not in PLATFORMS:
+        return DEFAULT_CRON
+    manifest: Manifest = load_role(platform, "manifest").MANIFEST
+    setting = manifest.find_setting(manifest.poll_cron_setting)
+    return (setting.default if setting else None) or DEFAULT_CRON

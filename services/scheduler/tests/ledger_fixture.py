@@ -43,9 +43,11 @@ class SimulatedGateway:
     def __init__(self) -> None:
         self.status, self.body, self.calls = 200, {"status": "success"}, 0
         self.on_call: Callable[[], Awaitable[None]] | None = None
+        self.paths: list[bytes] = []
 
-    async def __call__(self, _request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
+        self.paths.append(request.url.raw_path)
         on_call, self.on_call = self.on_call, None
         if on_call is not None:
             await on_call()

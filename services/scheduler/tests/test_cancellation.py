@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from contracts.events import ConnectionChanged
 from ledger_fixture import SHOP, Ledger, build_progress, build_request, build_result, build_upload
 from scheduler.routes.cancellation import build_cancellation_route
 from scheduler.routes.ledger import build_ledger_routes
@@ -109,7 +111,7 @@ async def test_a_full_sync_that_reads_what_somebody_asked_for_by_name_cannot_be_
 
 async def test_a_sync_says_whether_it_can_be_cancelled(ledger: Ledger) -> None:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, CALLERS))
+    app.include_router(build_ledger_routes(ledger.database, CALLERS, lambda _: 3600))
     sync_id = await ledger.start_full_sync(cause="manual")
     obstacles = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
@@ -138,3 +140,13 @@ async def test_only_the_gateway_cancels_and_only_a_sync_of_the_connection_that_i
     assert (await cancel(ledger, sync_id, connection="shopify:other.myshopify.com"))[0] == 404
     assert (await cancel(ledger, uuid4()))[0] == 404
     assert await ledger.get_state(sync_id) == "running"
+
+
+async def test_a_sync_of_a_connection_with_slashes_in_its_name_is_cancelled(ledger: Ledger) -> None:
+    name, sync_id = "shopify:a.test/1/b", uuid4()
+    event = ConnectionChanged(
+        connection=name, revision=1, epoch=1, state="connected", wanted_sync=sync_id, wanted_cause="manual"
+    )
+    await ledger.connections(name, [event])
+    assert await cancel(ledger, sync_id, connection=quote(name, safe="")) == (200, None)
+    assert await cancel(ledger, sync_id, connection=name) == (200, None)

@@ -1,6 +1,7 @@
 """The ledger against a real PostgreSQL: steps, results, retries, polls, epochs, in any order and twice."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +20,7 @@ async def test_webhooks_are_ensured_before_the_first_step_of_a_full_sync_is_requ
     await ledger.change_connection(wanted_sync=sync_id)
     assert await ledger.pop_messages() == []
     await ledger.dispatch()
-    assert ledger.gateway.calls == 1
+    assert ledger.gateway.paths == [f"/internal/connections/{quote(SHOP, safe='')}/assert".encode()]
     messages = await ledger.pop_messages()
     assert [(m["topic"], m["step"], m["cursor"]) for m in messages] == [("sync.requested.shopify.full", 1, None)]
     assert (await ledger.get_sync(sync_id))["state"] == "running"

@@ -48,7 +48,9 @@ def build_erasure(at: int, *, epoch: int = 2) -> DataStored:
 
 async def read_connection(ledger: Ledger) -> dict[str, object]:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "gateway"}))
+    app.include_router(
+        build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "gateway"}, lambda _: 3600)
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         answer = await http.get(f"/connections/{SHOP}", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200

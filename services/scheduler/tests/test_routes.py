@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -19,7 +20,7 @@ CALLERS = {sha256(key.encode()).hexdigest(): caller for caller, key in KEYS.item
 
 async def fetch(ledger: Ledger, path: str, caller: str = "operator") -> httpx.Response:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, CALLERS))
+    app.include_router(build_ledger_routes(ledger.database, CALLERS, lambda _: 3600))
     headers = {"Authorization": f"Bearer {KEYS[caller]}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         return await http.get(path, headers=headers)
@@ -106,3 +107,11 @@ async def test_a_success_names_what_it_has_left_out(ledger: Ledger) -> None:
     await ledger.data_stored(SHOP, [build_result(sync_id, left_out={"p7": "its form is not known"}), build_upload(1)])
     view = (await fetch(ledger, f"/syncs/{sync_id}")).json()
     assert (view["state"], view["left_out"]) == ("success", {"p7": "its form is not known"})
+
+
+async def test_a_name_with_slashes_is_read_as_it_is_and_escaped(ledger: Ledger) -> None:
+    name = "shopify:a.test/1/syncs"
+    await ledger.connections(name, [ConnectionChanged(connection=name, revision=1, epoch=1, state="connected")])
+    for path in (name, quote(name, safe="")):
+        document = (await fetch(ledger, f"/connections/{path}")).json()
+        assert (document["connection"], document["poll_pause_seconds"]) == (name, 3600)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from scheduler.schedule import compute_backoff_seconds, compute_next_run, compute_spread_offset
+from platforms.registry import PLATFORMS, load_role
+from scheduler.schedule import compute_backoff_seconds, compute_longest_pause, compute_next_run, compute_spread_offset
 from scheduler.settings import SchedulerSettings
 
 DAILY = "0 0 * * *"
@@ -71,6 +72,13 @@ def test_any_platforms_cron_is_a_setting(monkeypatch: pytest.MonkeyPatch, platfo
     assert list(settings.poll_crons.values()) == ["5 4 * * *"]
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_platform_is_polled_by_the_default_that_it_declares(platform: str) -> None:
+    manifest = load_role(platform, "manifest").MANIFEST
+    default = manifest.find_setting(manifest.poll_cron_setting).default
+    assert build_settings().get_poll_cron(platform) == default != ""
+
+
 @pytest.mark.parametrize("setting", ["SHOPIFY_POLL_CRON", "MASTODON_POLL_CRON"])
 def test_a_cron_that_is_none_is_refused_by_the_name_of_its_setting(
     monkeypatch: pytest.MonkeyPatch, setting: str
@@ -94,3 +102,10 @@ def test_the_environment_wins_over_the_dotenv_file_and_that_over_the_folder(
     monkeypatch.setenv("B_POLL_CRON", "")
     settings = build_settings()
     assert [settings.get_poll_cron(p) for p in ("a", "b", "c")] == ["0 1 * * *", "0 12 * * *", "0 23 * * *"]
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours"), [("0 * * * *", 1), (DAILY, 24), ("0 6,18 * * *", 12), ("0 9-17 * * *", 16), ("0 0 * * 1-5", 72)]
+)
+def test_the_longest_pause_between_polls_follows_from_the_cron_expression(cron: str, hours: int) -> None:
+    assert compute_longest_pause(cron, NOW) == hours * 3600

@@ -24,7 +24,9 @@ def to_ms(moment: datetime) -> int:
 
 async def read(ledger: Ledger, path: str) -> dict[str, Any]:
     app = FastAPI()
-    app.include_router(build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "operator"}))
+    app.include_router(
+        build_ledger_routes(ledger.database, {sha256(KEY.encode()).hexdigest(): "operator"}, lambda _: 3600)
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduler") as http:
         answer = await http.get(path, headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 200

@@ -25,6 +25,8 @@ class RangeStatus:
     reason: str | None
     retry_cursor: str
     is_final: bool = False
+    sent_count: int = 0
+    """The number of distinct ids that the fetcher sent in this attempt."""
 
 
 def check_range_completeness(event: RangeCompleted, stored_count: int, lists: Sequence[IdsListed] = ()) -> RangeStatus:
@@ -50,6 +52,7 @@ def check_range_completeness(event: RangeCompleted, stored_count: int, lists: Se
         reason=fault and (fault if is_final else f"{name}: {fault}"),
         retry_cursor=event.retry_cursor,
         is_final=is_final,
+        sent_count=event.sent_count,
     )
 
 
@@ -117,9 +120,7 @@ def check_full_read_completeness(
     `expected_ranges` are the id ranges, as (resource, number), that the full read consists of. `attempts` are the
     attempts at these ranges that have ended.
     """
-    latest: dict[tuple[str, int], RangeStatus] = {}
-    for status in sorted(attempts, key=lambda status: status.attempt):
-        latest[(status.resource, status.id_range)] = status
+    latest = _select_latest(attempts)
     missing = [id_range for id_range in expected_ranges if id_range not in latest]
     if missing:
         return FullReadStatus("waiting", f"no end of {missing[0][0]} id range {missing[0][1]} yet")
@@ -133,6 +134,18 @@ def check_full_read_completeness(
     if any(status.attempt >= MAX_ATTEMPTS for status in incomplete):
         return FullReadStatus("failed", f"{reason} (after {MAX_ATTEMPTS} attempts)")
     return FullReadStatus("incomplete", reason, tuple(status.retry_cursor for status in incomplete))
+
+
+def _select_latest(attempts: Sequence[RangeStatus]) -> dict[tuple[str, int], RangeStatus]:
+    """Return the latest attempt at each id range."""
+    ordered = sorted(attempts, key=lambda status: status.attempt)
+    return {(status.resource, status.id_range): status for status in ordered}
+
+
+def count_sent(expected_ranges: tuple[tuple[str, int], ...], attempts: Sequence[RangeStatus]) -> int:
+    """Return how many ids the latest attempts at the id ranges have sent, of which each has ended."""
+    latest = _select_latest(attempts)
+    return sum(latest[id_range].sent_count for id_range in expected_ranges)
 
 
 def check_incremental_completeness(

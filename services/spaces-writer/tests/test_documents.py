@@ -1,5 +1,6 @@
 """The document of each platform, loaded by its role."""
 
+import json
 import subprocess
 import sys
 
@@ -29,6 +30,17 @@ async def test_the_document_of_an_unregistered_platform_shows_all_its_resources(
     await writer.build(UNKNOWN)
     ((body, _),) = writer.bucket.objects.values()
     assert body == b'{"data":[{"id":"b","of":"listings"},{"id":"a","of":"listings"},{"id":"s","of":"shops"}]}'
+
+
+@pytest.mark.integration
+async def test_records_are_ordered_by_sort_keys_of_any_size(writer: Writer) -> None:
+    await writer.update_connection(make_connection(UNKNOWN))
+    keys = [-(2**130), -(2**64), -1, 0, 2**63, 2**64, 2**130, 2**130 + 1]
+    records = [make_record("listings", str(len(keys) - place), key) for place, key in enumerate(keys)]
+    await writer.ingest_full_read(*make_full_read(*reversed(records), connection=UNKNOWN))
+    await writer.build(UNKNOWN)
+    ((body, _),) = writer.bucket.objects.values()
+    assert [record["id"] for record in json.loads(body)["data"]] == [record.id for record in records]
 
 
 @pytest.mark.integration

@@ -13,7 +13,7 @@ from connector.outcomes import Uniform, compute_delay
 from connector.source import Source
 from messaging.publisher import EventPublisher
 from platform_sdk.errors import RetryLaterError
-from platform_sdk.session import SyncContext
+from platform_sdk.session import FullReadState, SyncContext
 from platform_sdk.tokens import AccessToken
 
 Clock = Callable[[], float]
@@ -36,14 +36,16 @@ class HandlerDependencies:
     elapsed: Clock = time.monotonic
     uniform: Uniform = random.uniform
 
-    def build_context(self, token: AccessToken, epoch: int, read_id: UUID, mode: str) -> SyncContext:
+    def build_context(
+        self, token: AccessToken, epoch: int, read_id: UUID, mode: str, previous: FullReadState | None = None
+    ) -> SyncContext:
         """Return the context of a read of records that begins with `token`. `mode` is INCREMENTAL or FULL.
 
         If the read needs a fresh token later, it asks the gateway for one of `epoch` (the connection's number that
-        rises when the connection ends) or a later epoch.
+        rises when the connection ends) or a later epoch. `previous` is the state that the source has left.
         """
         refresh = partial(self.tokens.get_token, token.connection, epoch, fresh=True)
-        return SyncContext(token, read_id, mode, self.tokens.replace_rejected_token, refresh)
+        return SyncContext(token, read_id, mode, self.tokens.replace_rejected_token, refresh, previous=previous)
 
     def compute_not_before(self, error: RetryLaterError, attempt: int) -> int:
         """Return the time (ms since the Unix epoch) at which the read that `error` has stopped continues.

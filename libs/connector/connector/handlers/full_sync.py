@@ -16,7 +16,7 @@ from contracts.events import FullSyncStepRequested, RecordIds, SyncProgressed, p
 from contracts.topics import get_full_fetched_topic
 from messaging.publisher import OutboundMessage
 from platform_sdk.errors import AccountBlockedError, PermanentError, RetryLaterError
-from platform_sdk.session import FULL, SyncContext
+from platform_sdk.session import FULL, FullReadState, SyncContext
 
 log = structlog.get_logger()
 
@@ -56,7 +56,8 @@ class FullSyncHandler:
         progress = StepProgress(CursorState.decode(request.cursor))
         try:
             token = await self._tokens.get_token(connection, request.epoch, fresh=progress.position is None)
-            context = self._dependencies.build_context(token, request.epoch, request.sync_id, FULL)
+            previous = _get_previous_state(request)
+            context = self._dependencies.build_context(token, request.epoch, request.sync_id, FULL, previous)
             pages = PagePublisher(self._publisher, topic, context, request.step)
             try:
                 if progress.records is None:
@@ -183,6 +184,13 @@ def _select_latest_steps(requests: Sequence[FullSyncStepRequested]) -> list[Full
         if other is None or request.step > other.step:
             latest[request.sync_id] = request
     return list(latest.values())
+
+
+def _get_previous_state(request: FullSyncStepRequested) -> FullReadState | None:
+    """Return the state that the source left with the full sync that this one may continue, or None."""
+    if request.previous_sync is None or request.previous_state is None:
+        return None
+    return FullReadState(request.previous_sync, request.previous_state)
 
 
 def _log_step(request: FullSyncStepRequested, event: object, seconds: float) -> None:

@@ -22,7 +22,7 @@ def build_cancellation_route(database: Database, callers: Mapping[str, str], rec
     """
     router = APIRouter()
 
-    @router.post("/connections/{connection}/syncs/{sync_id}/cancel")
+    @router.post("/connections/{connection:path}/syncs/{sync_id:uuid}/cancel")
     async def cancel(connection: str, sync_id: UUID, authorization: str = Header(default="")) -> dict[str, str]:
         if identify_caller(callers, authorization) != CALLER:
             raise HTTPException(401, f"the key of {CALLER} is needed")

@@ -4,7 +4,7 @@ The gateway and the operator may call `GET /syncs/{id}` and `GET /connections/{c
 `GET /overview` and `GET /connections`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -32,10 +32,13 @@ READER, OPERATOR = "gateway", "operator"
 MAX_CONNECTIONS = 500
 
 
-def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRouter:
+def build_ledger_routes(
+    database: Database, callers: Mapping[str, str], compute_poll_pause: Callable[[str], int]
+) -> APIRouter:
     """Build the routes that return syncs and connections as JSON.
 
     `callers` are the names of the callers by the SHA-256 of their keys. Only `gateway` and `operator` may read.
+    `compute_poll_pause` returns the longest pause between two polls of a connection in seconds.
     """
 
     def require_reader(authorization: str = Header(default="")) -> str:
@@ -74,7 +77,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
                 raise HTTPException(404, "no such sync")
             return {**build_sync_view(row), "cancel_obstacle": await find_obstacle(tx, row)}
 
-    @router.get("/connections/{connection}")
+    @router.get("/connections/{connection:path}")
     async def read_connection(
         connection: str,
         caller: Annotated[str, Depends(require_reader)],
@@ -95,6 +98,7 @@ def build_ledger_routes(database: Database, callers: Mapping[str, str]) -> APIRo
         views = [build_sync_view(sync) for sync in latest]
         return {
             **build_connection_view(row),
+            "poll_pause_seconds": compute_poll_pause(connection),
             "upload": orjson.loads(row.upload) if row.upload else None,
             "upload_wait": asdict(behind[0].wait) if behind else None,
             "document_wait": asdict(document_behind[0].wait) if document_behind else None,

@@ -64,7 +64,9 @@ ON CONFLICT (connection) DO UPDATE SET
     blocked_since = CASE WHEN {_IS_SAME_GRANT} THEN connections.blocked_since END,
     refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END,
     poll_slot = CASE WHEN EXCLUDED.state = 'connected' THEN connections.poll_slot END,
-    next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END
+    next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END,
+    previous_sync = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.previous_sync END,
+    previous_state = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.previous_state END
 """)
 _BLOCK = text("""
 UPDATE connections SET blocked = :reason, refused_probes = :refused, blocked_since = coalesce(blocked_since, now())
@@ -97,7 +99,7 @@ UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upl
     failed_upload = NULL, next_upload_at = NULL, guarded_sync = NULL, guarded_records = NULL, guarded_of = NULL,
     full_read_epoch = NULL, redacted_epoch = :epoch, erased_at = NULL,
     unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0,
-    blocked = NULL, blocked_since = NULL, refused_probes = 0
+    blocked = NULL, blocked_since = NULL, refused_probes = 0, previous_sync = NULL, previous_state = NULL
 WHERE connection = :connection
 """)
 _RECORD_ERASURE = text("UPDATE connections SET erased_at = :erased_at WHERE connection = :connection")
@@ -154,7 +156,8 @@ async def get_epoch(tx: AsyncConnection, connection: str) -> int | None:
 async def upsert(tx: AsyncConnection, event: ConnectionChanged) -> None:
     """Insert or update the connection with the state that the gateway published. Only a connected one has a poll.
 
-    What was stored about webhook retries ends with the epoch; so does a block, and at any state but `connected`.
+    What was stored about webhook retries ends with the epoch, as does the state of the latest full sync; so does a
+    block, and at any state but `connected`.
     """
     await tx.execute(_UPSERT, event.model_dump(include={"connection", "revision", "epoch", "state", "merchant"}))
 
@@ -182,7 +185,7 @@ async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun)
 
 
 async def clear(tx: AsyncConnection, connection: str, redacted_epoch: int) -> None:
-    """Clear what the row of a redacted connection says about its poll, upload, erasure, webhook retry and block.
+    """Clear what the row of a redacted connection says about its poll, upload, erasure, webhook retry, block and syncs.
 
     A connection is redacted when its data was requested to be deleted. Its state as published by the gateway is kept.
     `redacted_epoch` is the epoch of this redaction.

@@ -6,7 +6,7 @@ Callers advance an open full sync by compare-and-set: they lock it, and change i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -35,9 +35,16 @@ class FullSync:
     retry_cursors: tuple[str, ...]
     """Cursors of the id ranges that must be read again."""
     reason: str | None
+    previous_sync: UUID | None
+    """The full sync that this one may continue; None if everything is read, and before the first step."""
+    previous_state: str | None
+    """What the source has left with `previous_sync`."""
 
 
-_COLUMNS = "sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason"
+_COLUMNS = """
+sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed, retry_cursors, reason,
+previous_sync, previous_state
+"""
 _IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
 # A running full sync may have skipped already what a sign-in or new scope makes readable.
 _IS_COVERING = "(state = 'queued' OR CAST(:cause AS text) <> 'connect')"
@@ -74,6 +81,25 @@ UPDATE syncs SET state = 'running', step = :step, cursor = :cursor, due_at = NUL
     retry_cursors = '{{}}', attempts = :attempts, started_at = coalesce(started_at, now()), progressed_at = now()
 WHERE {_IS_OWN}
 """)
+# A full sync for a sign-in may read what was not readable before, and one with which incremental syncs end brings what
+# these could not read: it reads everything.
+_CHOOSE_PREVIOUS = text("""
+UPDATE syncs SET (previous_sync, previous_state) = (
+    SELECT c.previous_sync, c.previous_state FROM connections c
+    WHERE c.connection = syncs.connection AND c.epoch = syncs.epoch AND NOT EXISTS (
+        SELECT 1 FROM syncs AS served WHERE served.connection = syncs.connection
+          AND (served.sync_id = syncs.sync_id OR served.coalesced_into = syncs.sync_id)
+          AND (served.mode = 'incremental' OR served.cause = 'connect')))
+WHERE connection = :connection AND sync_id = :sync_id RETURNING previous_sync, previous_state
+""")
+_RECORD_PREVIOUS = text("""
+UPDATE connections SET previous_sync = CAST(:sync_id AS uuid), previous_state = CAST(:state AS text)
+WHERE connection = :connection AND epoch = :epoch
+""")
+_FORGET_PREVIOUS = text("""
+UPDATE connections SET previous_sync = NULL, previous_state = NULL
+WHERE connection = :connection AND previous_sync IS NOT NULL
+""")
 _START_COALESCED = text("""
 UPDATE syncs SET state = 'running', started_at = coalesce(started_at, now())
 WHERE connection = :connection AND coalesced_into = :sync_id AND state = 'queued'
@@ -104,7 +130,7 @@ WHERE {_IS_OPEN} AND read_completed AND progressed_at < now() - interval '1 hour
 
 def _build_full_sync(row: Sequence[object]) -> FullSync:
     values = list(row)
-    values[-2] = tuple(values[-2])  # type: ignore[arg-type] # an array column
+    values[9] = tuple(values[9])  # type: ignore[arg-type] # an array column
     return FullSync(*values)  # type: ignore[arg-type] # columns in the order of the fields
 
 
@@ -158,6 +184,29 @@ async def start_step(tx: AsyncConnection, full_sync: FullSync, step: int, cursor
     await tx.execute(_START_STEP, {**key, **position, "attempts": attempts})
     await tx.execute(_INSERT_STEP, {"sync_id": full_sync.sync_id, **position})
     await tx.execute(_START_COALESCED, key)
+
+
+async def choose_previous(tx: AsyncConnection, full_sync: FullSync) -> FullSync:
+    """Store which full sync this one, which begins, may continue, with the state that its source has left.
+
+    None is continued by one that brings what no other sync brings. Returns the full sync with what was stored.
+    """
+    row = (await tx.execute(_CHOOSE_PREVIOUS, _build_key(full_sync))).one()
+    return replace(full_sync, previous_sync=row.previous_sync, previous_state=row.previous_state)
+
+
+async def record_previous(tx: AsyncConnection, connection: str, epoch: int, sync_id: UUID, state: str | None) -> None:
+    """Store that the full sync `sync_id` of this epoch has succeeded, and the state that its source has left.
+
+    If there is no state, the connection's next full sync reads everything.
+    """
+    values = {"connection": connection, "epoch": epoch, "sync_id": None if state is None else sync_id, "state": state}
+    await tx.execute(_RECORD_PREVIOUS, values)
+
+
+async def forget_previous(tx: AsyncConnection, connection: str) -> None:
+    """Let the connection's next full sync read everything."""
+    await tx.execute(_FORGET_PREVIOUS, {"connection": connection})
 
 
 async def postpone(

@@ -43,7 +43,7 @@ UPDATE syncs SET state = :state, reason = :reason, due_at = NULL,
     stored_at = CASE WHEN CAST(:is_storing AS boolean) THEN now() END,
     finished_at = CASE WHEN CAST(:is_storing AS boolean) THEN NULL ELSE now() END,
     result_sequence = CAST(:sequence AS bigint), object_check = :object_check, skipped_resources = :skipped_resources,
-    left_out = :left_out
+    left_out = :left_out, previous_state = NULL
 WHERE connection = :connection
   AND (sync_id = ANY(CAST(:ids AS uuid[])) OR coalesced_into = ANY(CAST(:ids AS uuid[]))) AND state IN {OPEN}
   AND (mode = 'full' OR NOT CAST(:full_only AS boolean))
@@ -65,7 +65,7 @@ WHERE connection = :connection AND sync_id = ANY(CAST(:ids AS uuid[])) AND state
 RETURNING sync_id
 """)
 _CANCEL = text(f"""
-UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL
+UPDATE syncs SET state = 'cancelled', reason = :reason, finished_at = now(), due_at = NULL, previous_state = NULL
 WHERE connection = :connection AND state IN {OPEN} AND (epoch < :epoch OR CAST(:all AS boolean))
 RETURNING sync_id, cause, mode
 """)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncResult
 from scheduler.metrics import TransactionCounts
-from scheduler.store import connections, owed_syncs, syncs
+from scheduler.store import connections, full_syncs, owed_syncs, syncs
 from scheduler.store.connections import LedgerConnection
 from scheduler.store.syncs import FinishedSync
 from scheduler.use_cases.owed_syncs import coalesce_into_owed_sync
@@ -37,7 +37,7 @@ async def finish_syncs(
 
     This ends no incremental sync of a live connection, because its change was acknowledged to the platform: the sync
     waits for a full sync that reads the change, and ends with that one. A full sync is owed as well when one has ended
-    that is not repeated by itself.
+    that is not repeated by itself. The full sync that follows reads everything.
     """
     row = await connections.lock(tx, connection)
     is_live = row is not None and row.state == "connected"
@@ -52,6 +52,8 @@ async def finish_syncs(
         insert_missing=result is not None and state != "cancelled",
         full_only=is_live,
     )
+    if any(sync.mode == "full" for sync in finished):
+        await full_syncs.forget_previous(tx, connection)
     if row is not None and is_live:
         uncovered = await owed_syncs.list_uncovered(tx, connection, sync_ids)
         if uncovered or any(_must_be_followed(sync, row) for sync in finished):

@@ -11,8 +11,12 @@ from scheduler.store.full_syncs import FullSync
 async def request_next_step(tx: AsyncConnection, full_sync: FullSync, cursor: str | None, *, attempts: int) -> None:
     """Request the next step (bounded part) of a full sync. It begins at `cursor`; None means at the first record.
 
+    The first step decides whether the full sync may continue the one before it.
+
     `attempts` is the number of attempts at this cursor, including this one.
     """
+    if full_sync.state == "queued":
+        full_sync = await full_syncs.choose_previous(tx, full_sync)
     step = full_sync.step + 1
     await full_syncs.start_step(tx, full_sync, step, cursor, attempts=attempts)
     await enqueue(tx, [event_builders.build_step(full_sync, step, cursor)])

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncResult, Upload
 from scheduler.metrics import TransactionCounts
-from scheduler.store import connections, deletion_guards, syncs, uploads
+from scheduler.store import connections, deletion_guards, full_syncs, syncs, uploads
 from scheduler.store.syncs import FinishedSync
 from scheduler.use_cases.finish_syncs import count_and_log_finished, finish_syncs
 
@@ -30,6 +30,7 @@ async def store_syncs(
         await uploads.record_full_read(tx, connection, epoch)
     if any(sync.mode == "full" for sync in stored):
         await deletion_guards.record(tx, connection, [sync.sync_id for sync in stored], result.guarded_deletions)
+        await full_syncs.record_previous(tx, connection, epoch, result.sync_ids[0], result.state)
     await cancel_syncs_without_snapshot(tx, counts, connection)
     row = await connections.get(tx, connection)
     if stored and row is not None and row.upload is not None:

@@ -31,6 +31,19 @@ class ConnectionRow:
     """The guarded full sync whose deletions an operator has allowed."""
 
 
+@dataclass(frozen=True)
+class ContinuableRead:
+    """A full read that the next one may continue.
+
+    It had listed everything when the connection's sequence number was `listed_sequence`. What has been changed since it
+    began, but not by what it has listed, has sequence numbers above `settled_sequence`.
+    """
+
+    read_id: UUID
+    settled_sequence: int
+    listed_sequence: int
+
+
 _COLUMNS = "connection, revision, epoch, state, merchant, sequence, fully_read, allowed_sync"
 _LOCK = text(f"""
 SELECT {_COLUMNS}, (SELECT database = {DATABASE_IDENTITY} FROM feed) AS has_current_feed FROM connections
@@ -46,8 +59,18 @@ ON CONFLICT (connection) DO UPDATE SET
 _SAVED_FIELDS = {"connection", "revision", "epoch", "state", "merchant", "allowed_deletions"}
 _SAVE_SEQUENCE = text("UPDATE connections SET sequence = :sequence WHERE connection = :connection")
 _MARK_FULLY_READ = text("""
-UPDATE connections SET full_read_epoch = epoch, last_sync_id = :sync_id, requested_checks = requested_checks + 1
+UPDATE connections SET full_read_epoch = epoch, last_sync_id = :sync_id, requested_checks = requested_checks + 1,
+    last_full_read = :sync_id, settled_sequence = CAST(:settled_sequence AS bigint), listed_sequence = :listed_sequence
 WHERE connection = :connection RETURNING requested_checks
+""")
+_FORGET_LAST_FULL_READ = text("""
+UPDATE connections SET last_full_read = NULL, settled_sequence = NULL, listed_sequence = :sequence
+WHERE connection = :connection
+""")
+_LOAD_CONTINUABLE_READ = text("""
+SELECT last_full_read, settled_sequence, listed_sequence FROM connections
+WHERE connection = :connection AND full_read_epoch = epoch AND last_full_read = :read_id
+  AND settled_sequence IS NOT NULL
 """)
 _REQUEST_CHECK = text("""
 UPDATE connections SET requested_checks = requested_checks + 1 WHERE connection = :connection
@@ -93,13 +116,32 @@ async def save_sequence(tx: AsyncConnection, connection: str, sequence: int) -> 
     await tx.execute(_SAVE_SEQUENCE, {"connection": connection, "sequence": sequence})
 
 
-async def record_full_sync_success(tx: AsyncConnection, connection: str, sync_id: UUID) -> int:
+async def record_full_sync_success(
+    tx: AsyncConnection, connection: str, sync_id: UUID, listed_sequence: int, settled_sequence: int | None
+) -> int:
     """Record that a full sync succeeded. Return the number of the check of the object that it requests.
 
     From now on the connection's snapshot may be built. The check is a comparison of its object in the bucket with the
-    last upload.
+    last upload. For the sequence numbers see `ContinuableRead`: the next full sync may continue this one, unless
+    `settled_sequence` is None.
     """
-    return int((await tx.execute(_MARK_FULLY_READ, {"connection": connection, "sync_id": sync_id})).scalar_one())
+    values = {"listed_sequence": listed_sequence, "settled_sequence": settled_sequence}
+    parameters = {"connection": connection, "sync_id": sync_id, **values}
+    return int((await tx.execute(_MARK_FULLY_READ, parameters)).scalar_one())
+
+
+async def record_full_sync_failure(tx: AsyncConnection, connection: str, sequence: int) -> None:
+    """Record that a full sync failed, at the connection's sequence number `sequence`. The next one continues none."""
+    await tx.execute(_FORGET_LAST_FULL_READ, {"connection": connection, "sequence": sequence})
+
+
+async def load_continuable_read(tx: AsyncConnection, connection: str, read_id: UUID) -> ContinuableRead | None:
+    """Return the full read `read_id` if another one may continue it, otherwise None.
+
+    It is the latest one of the connection and of its epoch, has succeeded, and its source has left a state.
+    """
+    row = (await tx.execute(_LOAD_CONTINUABLE_READ, {"connection": connection, "read_id": read_id})).one_or_none()
+    return ContinuableRead(*row) if row else None
 
 
 async def request_object_check(tx: AsyncConnection, connection: str) -> None:

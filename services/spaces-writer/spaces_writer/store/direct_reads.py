@@ -31,11 +31,13 @@ WHERE connection = :connection AND read_id = :read_id AND is_overdue AND r.conte
 ORDER BY resource, id
 """)
 _LIST_KNOWN = text("""
-SELECT resource, id FROM direct_reads WHERE connection = :connection AND read_id <> :read_id AND is_unlisted
+SELECT resource, id FROM direct_reads d JOIN records r USING (connection, resource, id)
+WHERE connection = :connection AND read_id <> :read_id AND is_unlisted AND r.content_hash IS NOT NULL
 """)
 _MARK_UNLISTED = text("""
 UPDATE direct_reads SET is_unlisted = true WHERE connection = :connection AND read_id = :read_id
 """)
+_DELETE = text("DELETE FROM direct_reads WHERE connection = :connection AND read_id = :read_id")
 _DELETE_OTHERS = text("""
 DELETE FROM direct_reads WHERE connection = :connection AND (read_id <> :read_id OR (resource, id) NOT IN (
     SELECT * FROM unnest(CAST(:resources AS text[]), CAST(:ids AS text[]))))
@@ -79,9 +81,17 @@ async def find_unlisted(tx: AsyncConnection, connection: str, read_id: UUID) -> 
 
 
 async def list_known_unlisted(tx: AsyncConnection, connection: str, read_id: UUID) -> set[Key]:
-    """Return the records that the full read before `read_id` found to exist although they were not listed."""
+    """Return the records that a full read before `read_id` found to exist although they were not listed.
+
+    Those that were found to be deleted since are left out.
+    """
     rows = await tx.execute(_LIST_KNOWN, {"connection": connection, "read_id": read_id})
     return {(row.resource, row.id) for row in rows}
+
+
+async def delete(tx: AsyncConnection, connection: str, read_id: UUID) -> None:
+    """Delete which records the full read reads directly."""
+    await tx.execute(_DELETE, {"connection": connection, "read_id": read_id})
 
 
 async def keep_only(tx: AsyncConnection, connection: str, read_id: UUID, unlisted: Collection[Key]) -> None:

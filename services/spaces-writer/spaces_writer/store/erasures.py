@@ -35,8 +35,8 @@ _DELETE_DATA = [
     )
 ]
 _RESET_CONNECTION = text("""
-UPDATE connections SET full_read_epoch = NULL, guarded_sync = NULL, allowed_sync = NULL, last_sync_id = NULL,
-    sequence = sequence + 1, erased_sequence = sequence + 1
+UPDATE connections SET full_read_epoch = NULL, last_full_read = NULL, settled_sequence = NULL, guarded_sync = NULL,
+    allowed_sync = NULL, last_sync_id = NULL, sequence = sequence + 1, erased_sequence = sequence + 1
 WHERE connection = :connection RETURNING sequence
 """)
 _SAVE = text("""

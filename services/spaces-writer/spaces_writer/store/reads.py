@@ -27,23 +27,34 @@ WHERE connection = :connection AND read_id = :read_id AND resource = :resource
 _LIST_IDS = text("""
 SELECT DISTINCT resource, id FROM pages, unnest(ids) AS id WHERE connection = :connection AND read_id = :read_id
 """)
+_COUNT_ALL_LISTED = text("""
+SELECT count(DISTINCT (resource, id)) FROM pages, unnest(ids) AS id
+WHERE connection = :connection AND read_id = :read_id AND attempt <> 0
+""")
 _COMPUTE_TOTALS = text("""
 SELECT count(*) AS pages, coalesce(sum(records), 0) AS records, coalesce(sum(changed), 0) AS changed,
        coalesce(sum(unchanged), 0) AS unchanged, coalesce(sum(stale), 0) AS stale, coalesce(sum(deleted), 0) AS deleted
 FROM pages WHERE connection = :connection AND read_id = :read_id
 """)
 _SAVE_RANGE = text("""
-INSERT INTO id_ranges (connection, read_id, resource, id_range, attempt, is_complete, reason, retry_cursor, is_final)
-VALUES (:connection, :read_id, :resource, :id_range, :attempt, :is_complete, :reason, :retry_cursor, :is_final)
+INSERT INTO id_ranges (connection, read_id, resource, id_range, attempt, is_complete, reason, retry_cursor, is_final,
+                       sent_count)
+VALUES (:connection, :read_id, :resource, :id_range, :attempt, :is_complete, :reason, :retry_cursor, :is_final,
+        :sent_count)
 ON CONFLICT (connection, read_id, resource, id_range, attempt)
-DO UPDATE SET is_complete = EXCLUDED.is_complete, reason = EXCLUDED.reason, is_final = EXCLUDED.is_final
+DO UPDATE SET is_complete = EXCLUDED.is_complete, reason = EXCLUDED.reason, is_final = EXCLUDED.is_final,
+    sent_count = EXCLUDED.sent_count
 """)
 _LIST_RANGES = text("""
-SELECT resource, id_range, attempt, is_complete, reason, retry_cursor, is_final FROM id_ranges
+SELECT resource, id_range, attempt, is_complete, reason, retry_cursor, is_final, sent_count FROM id_ranges
 WHERE connection = :connection AND read_id = :read_id ORDER BY attempt
 """)
 _SAVE_FULL_READ = text("""
 INSERT INTO full_reads (connection, read_id, event) VALUES (:connection, :read_id, :event) ON CONFLICT DO NOTHING
+""")
+_RECORD_LISTED = text("""
+UPDATE full_reads SET listed_sequence = coalesce(listed_sequence, :sequence)
+WHERE connection = :connection AND read_id = :read_id RETURNING listed_sequence
 """)
 _LOAD_FULL_READ = text("SELECT event FROM full_reads WHERE connection = :connection AND read_id = :read_id")
 _SAVE_RESULT = text("""
@@ -94,6 +105,11 @@ async def load_listed_ids(tx: AsyncConnection, connection: str, read_id: UUID) -
     return {(row.resource, row.id) for row in await tx.execute(_LIST_IDS, _build_key(connection, read_id))}
 
 
+async def count_all_listed(tx: AsyncConnection, connection: str, read_id: UUID) -> int:
+    """Return the number of distinct records that any attempt at any id range of the full read has listed."""
+    return int((await tx.execute(_COUNT_ALL_LISTED, _build_key(connection, read_id))).scalar_one())
+
+
 async def compute_totals(tx: AsyncConnection, connection: str, read_id: UUID) -> SyncTotals:
     """Return how many pages and records of the read were stored so far.
 
@@ -119,6 +135,15 @@ async def save_full_read_end(tx: AsyncConnection, event: FullReadCompleted) -> N
     await tx.execute(_SAVE_FULL_READ, {**key, "event": event.model_dump_json()})
 
 
+async def record_listed(tx: AsyncConnection, connection: str, read_id: UUID, sequence: int) -> int:
+    """Store that the full read has ended and has listed everything, at the connection's sequence number `sequence`.
+
+    Returns the sequence number of the first time. What the full read changes after that, it reads directly.
+    """
+    values = {**_build_key(connection, read_id), "sequence": sequence}
+    return int((await tx.execute(_RECORD_LISTED, values)).scalar_one())
+
+
 async def load_full_read(tx: AsyncConnection, connection: str, read_id: UUID) -> FullReadCompleted | None:
     """Return the stored event that says that the full read has ended, or None if it has not been received yet."""
     event = (await tx.execute(_LOAD_FULL_READ, _build_key(connection, read_id))).scalar()
@@ -134,6 +159,11 @@ async def save_result_and_delete_progress(
     ended.
     """
     await tx.execute(_SAVE_RESULT, {**_build_key(connection, read_id), "result": result.model_dump_json()})
+    await delete_progress(tx, connection, read_id)
+
+
+async def delete_progress(tx: AsyncConnection, connection: str, read_id: UUID) -> None:
+    """Delete the progress of a read, as `save_result_and_delete_progress` does. The records stay stored."""
     for statement in _DELETE_PROGRESS:
         await tx.execute(statement, _build_key(connection, read_id))
 

@@ -15,11 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import Record
 from contracts.lookup_keys import build_lookup_key
+from spaces_writer.store.connections import ContinuableRead
 from spaces_writer.versions import Version
 from spaces_writer.volatile_fields import VolatileFields
 
 MAX_LIST_DELAY_MS = 60_000
 """The longest time after which a platform's lists and counts show a new record."""
+MAX_CLOCK_DIFFERENCE_MS = 60_000
+"""The longest time by which the clock of readings and the database's, which tells when a change was stored, differ."""
 
 _LOAD_INDEX = text("""
 SELECT wanted.id, r.updated_at, r.read_at, r.content_hash, r.volatile_fields, r.volatile_read_at
@@ -117,6 +120,28 @@ JOIN (
     SELECT resource, id FROM pages, unnest(ids) AS id WHERE connection = :connection AND read_id = :read_id
 ) AS unlisted USING (resource, id)
 WHERE connection = :connection ORDER BY resource, sort_key, id
+""")
+# Two statements in one, because each of them has an index.
+_FIND_UNSETTLED = text("""
+SELECT resource, id FROM (
+    SELECT resource, id FROM records
+    WHERE connection = :connection AND sequence > 0 AND sequence > :settled_sequence AND parent IS NULL
+        AND (changed_by IS DISTINCT FROM CAST(:previous_read_id AS uuid) OR sequence > :listed_sequence)
+        AND changed_at < to_timestamp(:before / 1000.0)
+    UNION
+    SELECT resource, id FROM records WHERE connection = :connection AND unreadable IS NOT NULL AND parent IS NULL
+) AS doubtful
+EXCEPT
+SELECT resource, id FROM pages, unnest(ids) AS id WHERE connection = :connection AND read_id = :read_id
+ORDER BY resource, id
+""")
+_FIND_SETTLED_SEQUENCE = text("""
+SELECT min(sequence) - 1 FROM records
+WHERE connection = :connection AND sequence > 0
+    AND sequence > (SELECT listed_sequence FROM connections WHERE connection = :connection)
+    AND (changed_by IS DISTINCT FROM CAST(:read_id AS uuid)
+        OR sequence > :listed_sequence AND (content_hash IS NOT NULL OR CAST(:is_continued AS boolean)))
+    AND changed_at >= to_timestamp(:since / 1000.0)
 """)
 _COUNT_LIVING = text("""
 SELECT count(*) FROM records
@@ -321,6 +346,51 @@ async def find_unlisted(
         "overdue_before": read_started_at - MAX_LIST_DELAY_MS,
     }
     return {(row.resource, row.id): row.is_overdue for row in await tx.execute(_FIND_UNLISTED, parameters)}
+
+
+async def find_unsettled(
+    tx: AsyncConnection, connection: str, read_id: UUID, previous: ContinuableRead, read_started_at: int
+) -> list[tuple[str, str]]:
+    """Return (resource, id) of the records that the full read `read_id` did not list and must read directly.
+
+    It continues the full read `previous`. So what it did not list is at the platform as it was listed then, but perhaps
+    not as it is stored: another read, or a direct read, has changed or deleted the record since, or its latest reading
+    could not be read. Changes that were stored after this full read began at `read_started_at` (ms) are left to the
+    next one, and child records to those that list their parents.
+    """
+    parameters = {
+        "connection": connection,
+        "read_id": read_id,
+        "previous_read_id": previous.read_id,
+        "settled_sequence": previous.settled_sequence,
+        "listed_sequence": previous.listed_sequence,
+        "before": read_started_at + MAX_CLOCK_DIFFERENCE_MS,
+    }
+    return [(row.resource, row.id) for row in await tx.execute(_FIND_UNSETTLED, parameters)]
+
+
+async def find_settled_sequence(
+    tx: AsyncConnection,
+    connection: str,
+    read_id: UUID,
+    read_started_at: int,
+    *,
+    is_continued: bool,
+    listed_sequence: int,
+    latest: int,
+) -> int:
+    """Return the sequence number above which are all changes by others since the full read `read_id` began.
+
+    It began at `read_started_at` (ms), after the full read before it had listed everything, and had itself listed
+    everything at the sequence number `listed_sequence`. Its direct reads after that count as others. But where it has
+    not continued another one (`is_continued`), those that found a record deleted only confirm that it was not listed.
+    `latest` is the connection's sequence number.
+    """
+    since = read_started_at - MAX_CLOCK_DIFFERENCE_MS
+    read = {"read_id": read_id, "listed_sequence": listed_sequence, "is_continued": is_continued}
+    parameters = {"connection": connection, "since": since, **read}
+    settled = (await tx.execute(_FIND_SETTLED_SEQUENCE, parameters)).scalar()
+    return latest if settled is None else int(settled)
 
 
 async def count_living(tx: AsyncConnection, connection: str, resources: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import text
@@ -12,6 +13,8 @@ from platform_sdk.documents import StoredRecord
 
 PORTION_BYTES = 4 * 1024 * 1024
 PORTION_RECORDS = 500
+ROWS_PER_FETCH = 2_000
+"""How many rows of an index are fetched at once from a cursor of the database."""
 
 _LOAD_SEQUENCE = text("SELECT sequence FROM connections WHERE connection = :connection")
 _LIST_RESOURCES = text("""
@@ -52,6 +55,34 @@ SELECT count(*) FROM records WHERE connection = :connection AND content_hash IS 
 """)
 
 
+class IndexRow(NamedTuple):
+    """What is known of a record without its body: the size of the body in bytes, and when it was read (ms)."""
+
+    id: str
+    body_bytes: int
+    read_at: int
+    volatile_fields: str
+
+
+class Portions:
+    """Divides records into portions whose bodies are read at once."""
+
+    def __init__(self) -> None:
+        self.open: list[IndexRow] = []
+        """The portion that is not full yet."""
+        self._bytes = 0
+
+    def add(self, row: IndexRow) -> list[IndexRow] | None:
+        """Add a record. Return the portion before it if that is full."""
+        is_full = self._bytes + row.body_bytes > PORTION_BYTES or len(self.open) >= PORTION_RECORDS
+        full = self.open if is_full and self.open else None
+        if full is not None:
+            self.open, self._bytes = [], 0
+        self.open.append(row)
+        self._bytes += row.body_bytes
+        return full
+
+
 class DatabaseRecordsView:
     """Reads the stored records of one connection, without the deleted ones, as they were at one moment.
 
@@ -78,9 +109,26 @@ class DatabaseRecordsView:
 
     async def read_records(self, resource: str, ids: Sequence[str]) -> AsyncIterator[Sequence[StoredRecord]]:
         """Yield the records in the order of `ids`, in batches of about 4 MiB. `list_ids` must have returned the ids."""
-        for portion in self._split(ids):
-            rows = await self._tx.execute(_READ_BODIES, {**self._build_scope(resource), "ids": portion})
-            yield [StoredRecord(row.id, row.body, *self._index[row.id][1:]) for row in rows]
+        portions = Portions()
+        for record_id in ids:
+            if (full := portions.add(IndexRow(record_id, *self._index[record_id]))) is not None:
+                yield await self._read_portion(resource, full)
+        if portions.open:
+            yield await self._read_portion(resource, portions.open)
+
+    async def read_all(self, resource: str) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Yield all records of the resource, ordered by sort key and id, in batches of about 4 MiB.
+
+        Their index comes from a cursor of the database, so that only a part of it is in memory.
+        """
+        portions = Portions()
+        cursor = await self._tx.stream(_LIST_IDS, self._build_scope(resource))
+        async for rows in cursor.partitions(ROWS_PER_FETCH):
+            for row in rows:
+                if (full := portions.add(IndexRow(*row))) is not None:
+                    yield await self._read_portion(resource, full)
+        if portions.open:
+            yield await self._read_portion(resource, portions.open)
 
     async def read_children(self, resource: str, parents: Sequence[str]) -> Sequence[StoredRecord]:
         """Return all records of `resource` whose parent is one of `parents`."""
@@ -102,17 +150,10 @@ class DatabaseRecordsView:
     def _build_scope(self, resource: str) -> dict[str, object]:
         return {"connection": self._connection, "resource": resource}
 
-    def _split(self, ids: Sequence[str]) -> list[list[str]]:
-        portions: list[list[str]] = []
-        room = 0
-        for record_id in ids:
-            size = self._index[record_id][0]
-            if room < size or not portions or len(portions[-1]) >= PORTION_RECORDS:
-                portions.append([])
-                room = PORTION_BYTES
-            portions[-1].append(record_id)
-            room -= size
-        return portions
+    async def _read_portion(self, resource: str, portion: Sequence[IndexRow]) -> list[StoredRecord]:
+        by_id = {row.id: row for row in portion}
+        rows = await self._tx.execute(_READ_BODIES, {**self._build_scope(resource), "ids": list(by_id)})
+        return [StoredRecord(row.id, row.body, by_id[row.id].read_at, by_id[row.id].volatile_fields) for row in rows]
 
 
 @asynccontextmanager

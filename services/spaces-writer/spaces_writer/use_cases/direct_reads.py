@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from contracts.events import FullReadCompleted, GuardedDeletions, RecordIds
 from spaces_writer.deletion_guard import apply_deletion_guard
 from spaces_writer.store import connections, direct_reads, id_lists, records
+from spaces_writer.store.connections import ContinuableRead
 from spaces_writer.store.direct_reads import Key
 from spaces_writer.use_cases.batch import IngestedBatch
 
@@ -67,6 +68,32 @@ async def check_direct_reads(tx: "AsyncConnection", event: FullReadCompleted, ba
     return await _check_results(tx, event, unstored)
 
 
+async def check_continuation(
+    tx: "AsyncConnection", event: FullReadCompleted, previous: ContinuableRead
+) -> DirectReadStatus:
+    """Return what a full read that continues the full read `previous` must read directly, or what that has proved.
+
+    Records that it did not list are no deletion candidates: the platform has them as `previous` has listed them. So
+    those of them are read directly that others have changed since, or could not read.
+    """
+    name, read_id = event.connection, event.read_id
+    requested = await direct_reads.list_requested(tx, name, read_id)
+    unstored = await id_lists.find_unstored(tx, name, read_id)
+    pending = [key for key, is_done in requested.items() if not is_done]
+    if not pending:
+        unsettled = await records.find_unsettled(tx, name, read_id, previous, event.started_at)
+        pending = [key for key in dict.fromkeys((*unstored, *unsettled)) if key not in requested][:MAX_IDS_PER_READ]
+        await direct_reads.insert(tx, name, read_id, dict.fromkeys(pending, False))
+    if pending:
+        return DirectReadStatus(_group_by_resource(pending))
+    # Those of the full reads before stay: they are still not listed.
+    await direct_reads.delete(tx, name, read_id)
+    if unstored:
+        return DirectReadStatus(fault=_describe_unstored(unstored))
+    known = sorted(await direct_reads.list_known_unlisted(tx, name, read_id))
+    return DirectReadStatus(note=_describe_unlisted(known) if known else None)
+
+
 async def _apply_guard(
     tx: "AsyncConnection",
     event: FullReadCompleted,
@@ -95,14 +122,22 @@ async def _apply_guard(
 async def _check_results(tx: "AsyncConnection", event: FullReadCompleted, unstored: Sequence[Key]) -> DirectReadStatus:
     name, read_id = event.connection, event.read_id
     if unstored:
-        return DirectReadStatus(fault=f"{len(unstored)} listed records could not be read: {_name(unstored)}")
+        return DirectReadStatus(fault=_describe_unstored(unstored))
     unlisted = await direct_reads.find_unlisted(tx, name, read_id)
     is_known = set(unlisted) <= await direct_reads.list_known_unlisted(tx, name, read_id)
     await direct_reads.keep_only(tx, name, read_id, unlisted)
     if not unlisted:
         return DirectReadStatus()
-    text = f"{len(unlisted)} records exist although the platform neither lists nor counts them: {_name(unlisted)}"
+    text = _describe_unlisted(unlisted)
     return DirectReadStatus(note=text) if is_known else DirectReadStatus(fault=text)
+
+
+def _describe_unstored(keys: Sequence[Key]) -> str:
+    return f"{len(keys)} listed records could not be read: {_name(keys)}"
+
+
+def _describe_unlisted(keys: Sequence[Key]) -> str:
+    return f"{len(keys)} records exist although the platform neither lists nor counts them: {_name(keys)}"
 
 
 def _group_by_resource(keys: Sequence[Key]) -> RecordIds:
