@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import boto3
 import httpx
@@ -189,7 +190,7 @@ class Visit:
         token = _FORM_TOKEN.search(page)
         form = {"form_token": token[1] if token else "", **fields}
         headers = {"Sec-Fetch-Site": "same-origin", "Accept": accept}
-        return browser.post(f"/connections/{connection}/{action}", data=form, headers=headers)
+        return browser.post(f"/connections/{quote(connection)}/{action}", data=form, headers=headers)
 
     def load_sync(self, browser: httpx.Client, sync_id: str) -> dict[str, Any]:
         """Return a sync as the gateway shows it to the merchant who is logged in with this browser."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -82,7 +83,7 @@ class InternalApi:
 
         `sync_count` is the number of all of them.
         """
-        return self._call_scheduler(f"/connections/{name}", syncs_limit=syncs or ALL)
+        return self._call_scheduler(f"/connections/{_quote(name)}", syncs_limit=syncs or ALL)
 
     def load_sync(self, sync_id: str) -> dict[str, Any] | None:
         """Return one sync; None while the scheduler does not know the sync yet."""
@@ -95,7 +96,7 @@ class InternalApi:
 
     def check_connection(self, name: str) -> dict[str, Any]:
         """Let the gateway inspect a connection's webhook subscriptions at its platform now; return its report."""
-        return self._call("GET", GATEWAY, f"/internal/connections/{name}/checkup")
+        return self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/checkup")
 
     def check_access_to_gateway(self) -> None:
         """Raise a StackError unless the gateway accepts the operator's key."""
@@ -110,7 +111,7 @@ class InternalApi:
 
         It is an incremental sync of `records` (ids by resource), or a full sync when `records` is None.
         """
-        path = f"/internal/connections/{name}/sync"
+        path = f"/internal/connections/{_quote(name)}/sync"
         answer = self._call("POST", GATEWAY, path, json={"records": records})
         return str(answer["sync_id"])
 
@@ -126,32 +127,32 @@ class InternalApi:
 
     def cancel_sync(self, name: str, sync_id: str) -> dict[str, Any]:
         """Cancel an open full sync of the connection `name`; return its id and state."""
-        path = f"/internal/connections/{name}/syncs/{sync_id}/cancel"
+        path = f"/internal/connections/{_quote(name)}/syncs/{sync_id}/cancel"
         return self._call("POST", GATEWAY, path)
 
     def allow_deletions(self, name: str, guarded_sync: str, reason: str) -> str:
         """Allow the stopped deletions of the full sync `guarded_sync`; return the id of the sync that makes them."""
-        path, body = f"/internal/connections/{name}/deletions", {"guarded_sync": guarded_sync, "reason": reason}
+        path, body = f"/internal/connections/{_quote(name)}/deletions", {"guarded_sync": guarded_sync, "reason": reason}
         return str(self._call("POST", GATEWAY, path, json=body)["sync_id"])
 
     def list_keys(self, name: str) -> list[dict[str, Any]]:
         """Return the keys of a connection for the data API, the oldest first. They are without the keys themselves."""
-        listed: list[dict[str, Any]] = self._call("GET", GATEWAY, f"/internal/connections/{name}/keys")["keys"]
+        listed: list[dict[str, Any]] = self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/keys")["keys"]
         return listed
 
     def make_key(self, connection: str, name: str, scopes: list[str], days: int | None) -> dict[str, Any]:
         """Make a key for the data API; return it with the key itself. It expires after `days`, None means never."""
         body = {"name": name, "scopes": scopes, "days": days}
-        return self._call("POST", GATEWAY, f"/internal/connections/{connection}/keys", json=body)
+        return self._call("POST", GATEWAY, f"/internal/connections/{_quote(connection)}/keys", json=body)
 
     def rotate_key(self, connection: str, key: str, keep_hours: int) -> dict[str, Any]:
         """Replace the key with the id `key`, which stays good for `keep_hours`; return the new one with its text."""
-        path = f"/internal/connections/{connection}/keys/{key}/rotate"
+        path = f"/internal/connections/{_quote(connection)}/keys/{key}/rotate"
         return self._call("POST", GATEWAY, path, json={"keep_hours": keep_hours})
 
     def revoke_keys(self, connection: str, key: str | None) -> int:
         """Revoke the key with the id `key`, or all keys of a connection for None; return how many these were."""
-        keys = f"/internal/connections/{connection}/keys"
+        keys = f"/internal/connections/{_quote(connection)}/keys"
         path = f"{keys}/revoke" if key is None else f"{keys}/{key}/revoke"
         return int(self._call("POST", GATEWAY, path)["revoked"])
 
@@ -175,6 +176,11 @@ class InternalApi:
             raise StackError(f"{base} answers {response.status_code}: {reason}", status=response.status_code)
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def _quote(connection: str) -> str:
+    """Return the name of a connection as one segment of a path."""
+    return quote(connection, safe="")
 
 
 def _parse_reason(response: httpx.Response) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from platform_sdk.connection_methods import ConnectionMethod
 from platform_sdk.deliveries import Delivery, DeliveryHeader
@@ -146,6 +147,21 @@ class UserRequests(Protocol):
         """
 
 
+class OwnAccounts(Protocol):
+    """The accounts that this installation's own settings name. The gateway connects them by itself when it starts."""
+
+    @property
+    def merchant(self) -> UUID | None:
+        """The merchant to whom the accounts belong; None for the operator's merchant."""
+
+    async def request_grants(self) -> Mapping[str, Grant]:
+        """Try the login of the settings at the platform, and return a grant for each account that they name.
+
+        Raises RequestRejectedError or PermanentError when the platform refuses them: they are then not tried again
+        until the gateway starts again. Raises TransientError when the platform does not answer.
+        """
+
+
 @dataclass(frozen=True)
 class PlatformAdapter:
     """Everything that the gateway uses of one platform.
@@ -161,6 +177,8 @@ class PlatformAdapter:
     api: AccountApi
     webhooks: Webhooks | None = None
     user_requests: UserRequests | None = None
+    own_accounts: OwnAccounts | None = None
+    """The accounts that the settings name; None where they name none."""
     own_addresses: Mapping[str, str] = field(default_factory=dict)
     """The URLs of this gateway in the platform's settings, by the setting's name.
 

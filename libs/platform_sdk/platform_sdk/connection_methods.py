@@ -1,5 +1,7 @@
 """How an account is connected: by OAuth, by a form of credentials, or, without a browser, by client credentials.
 
+Credentials may give access to many accounts, of which the merchant then chooses some.
+
 A platform implements one of these methods in its `connect` module. The gateway has the routes for each method.
 """
 
@@ -7,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from platform_sdk.errors import RequestRejectedError
 from platform_sdk.grants import Grant
 
 if TYPE_CHECKING:
@@ -94,12 +97,18 @@ class ConnectedAccount:
 
 @dataclass(frozen=True)
 class CredentialField:
-    """A field of the credentials form. The value of a `secret` field is never shown again."""
+    """A field of the credentials form. The value of a `secret` field is never shown again.
+
+    `default` is in the field at first, and is the value where the field is left out or empty. A field that is not
+    `required` may then be empty. A `name` is a word, such as `user`; `accounts` and `form_token` are taken.
+    """
 
     name: str
     label: str
     hint: str = ""
     secret: bool = False
+    required: bool = True
+    default: str = ""
 
 
 @runtime_checkable
@@ -116,8 +125,113 @@ class Credentials(Protocol):
     async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
         """Try the credentials at the platform, and return a grant for each account that they give access to.
 
-        Raises RequestRejectedError for credentials that the platform refuses; its reason says which value to correct.
-        Raises TransientError when the platform does not answer.
+        `values` has a value for each of the fields, empty only for one that is not required. Raises
+        RequestRejectedError for credentials that the platform refuses; its reason says which value to correct. Raises
+        TransientError when the platform does not answer.
+        """
+
+
+@dataclass(frozen=True)
+class OfferOption:
+    """Something that the merchant may choose for an offered account: one of `choices`, or none of them.
+
+    With `is_multiple` it may be several. `name` is a word, such as `left_out`, and no choice is empty.
+    """
+
+    name: str
+    label: str
+    choices: tuple[str, ...]
+    hint: str = ""
+    is_multiple: bool = False
+
+
+@dataclass(frozen=True)
+class AccountOffer:
+    """An account that credentials give access to, and that the merchant may choose to connect.
+
+    `title` is its display name. `remarks` are whole sentences about it. `refusal` completes "it cannot be connected:"
+    and says why; such an account is shown, but cannot be chosen. `is_proposed` says that it is chosen at first.
+    """
+
+    account: str
+    title: str
+    remarks: tuple[str, ...] = ()
+    refusal: str = ""
+    options: tuple[OfferOption, ...] = ()
+    is_proposed: bool = False
+
+
+@dataclass(frozen=True)
+class AccountOffers:
+    """The accounts that credentials give access to, in the order in which they are shown.
+
+    `remarks` are whole sentences about the credentials, such as a warning that they may do more than they need to.
+    """
+
+    offers: tuple[AccountOffer, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChosenAccount:
+    """An account that the merchant has chosen, with the choices for its options by the option's name.
+
+    An option for which nothing was chosen may be left out.
+    """
+
+    account: str
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def check_choice(offers: AccountOffers, chosen: Sequence[ChosenAccount]) -> None:
+    """Raise RequestRejectedError unless all that was chosen is offered, each account once, and none is refused."""
+    by_account = {offer.account: offer for offer in offers.offers}
+    for one in chosen:
+        offer = by_account.get(one.account)
+        if offer is None:
+            raise RequestRejectedError(400, f"{one.account} is not offered; choose among those that are")
+        if offer.refusal:
+            raise RequestRejectedError(400, f"{one.account} cannot be connected: {offer.refusal}")
+        _check_options(offer, one)
+    if len({one.account for one in chosen}) != len(chosen):
+        raise RequestRejectedError(400, "an account is chosen twice; choose it once")
+
+
+def _check_options(offer: AccountOffer, chosen: ChosenAccount) -> None:
+    options = {option.name: option for option in offer.options}
+    for name, choices in chosen.options.items():
+        option = options.get(name)
+        if option is None:
+            known = ", ".join(options) or "none"
+            raise RequestRejectedError(400, f"{offer.account} has no option {name}; it has {known}")
+        if wrong := [choice for choice in choices if choice not in option.choices]:
+            raise RequestRejectedError(
+                400, f"{wrong[0]} is no choice for {name} of {offer.account}; choose among those that are offered"
+            )
+        if len(choices) > 1 and not option.is_multiple:
+            raise RequestRejectedError(400, f"{name} of {offer.account} takes one choice only")
+
+
+@runtime_checkable
+class CredentialsWithChoice(Credentials, Protocol):
+    """Connects accounts by credentials that give access to many, of which the merchant chooses some.
+
+    `check_credentials` is used only to prove that somebody has access to accounts that are connected already. It may
+    return many grants, and none of them is stored.
+    """
+
+    async def list_offers(self, values: Mapping[str, str]) -> AccountOffers:
+        """Try the credentials at the platform, and return the accounts that they give access to. Nothing is stored.
+
+        Raises the errors of `check_credentials`.
+        """
+
+    async def grant_chosen(self, values: Mapping[str, str], chosen: Sequence[ChosenAccount]) -> Mapping[str, Grant]:
+        """Try the credentials once more, and return a grant for each chosen account, by account.
+
+        What was chosen comes from a browser or a program, which may send anything: everything is checked as if nothing
+        had been offered before (`check_choice`). Raises the errors of `check_credentials`, also for an account, an
+        option or a choice that is not offered.
         """
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 GATEWAY, SCHEDULER, FETCHER, SANDBOX, OPERATOR = "gateway", "scheduler", "fetcher", "sandbox", "operator"
 """The parts of an installation that may read a platform's settings. `operator` is the command line."""
 _SANDBOX_PLACEHOLDERS = ("{sandbox_url}", "{sandbox_people_url}")
+_LOST_PARTS = frozenset({"", ".", ".."})
+"""The parts of a path that browsers and HTTP clients resolve or drop."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,18 @@ class Setting:
     When it is given, no secrets are generated for the platform, and the sandbox is not used. A platform with such a
     setting is optional: without an app, merchants cannot connect accounts of this platform."""
     required: bool = False
-    """Whether the gateway needs the setting to connect accounts. Either all required settings are given, or none."""
+    """Whether the gateway needs the setting to connect accounts; own ones, if the platform works without settings.
+
+    Either all required settings are given, or none."""
     secret: bool = False
     """Whether the value is secret although `generated` is None, e.g. the app's secret before a rotation."""
     replaces_sandbox: bool = False
     """Whether `make up` starts no sandbox when this setting is given."""
+    is_foreign: bool = False
+    """Whether the value concerns a system of somebody else's that differs with each installation.
+
+    Such are the address of a merchant's server and the login there. Production takes them as they are, because nobody
+    here has chosen them; the platform's own settings check what must be checked."""
 
     @property
     def is_secret(self) -> bool:
@@ -78,10 +87,16 @@ class Manifest:
     """The name of a setting with a URL of the platform, whose responses are used to compare clocks; empty for none."""
     probe_account: str = ""
     """The value for a placeholder such as `{shop}` in the URL of `probe_setting`."""
+    works_without_settings: bool = False
+    """Whether merchants can connect accounts although no required setting is given.
+
+    The required settings then name this installation's own accounts (`PlatformAdapter.own_accounts`)."""
     has_deletion_callbacks: bool = False
     """Whether the platform posts its users' requests (to remove the app, to delete data) to the gateway."""
     account_pattern: str = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-    """A regular expression that the whole name of an account matches. It excludes `/`."""
+    """A regular expression that the whole name of an account matches.
+
+    A name may have slashes, between parts that are neither empty nor `.` or `..`: those do not survive in a URL."""
     object_key: str = "{slug}/{account}/data.json"
     """The key, in the bucket, of an account's snapshot. It contains the placeholder `{account}`, so that two accounts
     never share a key, and begins with `{slug}/` unless `account_pattern` excludes the accounts of other platforms."""
@@ -100,8 +115,16 @@ class Manifest:
         return any(setting.is_app for setting in self.settings)
 
     @property
+    def needs_settings(self) -> bool:
+        """Whether an installation must give the required settings: it may neither leave the platform out nor them."""
+        return not self.is_optional and not self.works_without_settings
+
+    @property
     def mandatory_settings(self) -> tuple[str, ...]:
-        """The names of the settings without which no account can be connected."""
+        """The names of the required settings, of which either all are given or none.
+
+        Without them no account can be connected, or no own one if the platform works without settings.
+        """
         return tuple(setting.name for setting in self.settings if setting.required)
 
     @property
@@ -124,7 +147,8 @@ class Manifest:
 
         Raises `ValueError` when `account` has not the form of an account's name.
         """
-        if not re.fullmatch(self.account_pattern, account):
+        has_lost_part = not _LOST_PARTS.isdisjoint(account.split("/"))
+        if has_lost_part or not re.fullmatch(self.account_pattern, account):
             raise ValueError(f"not the name of a {self.account_noun} of {self.title}")
         return self.object_key.format(slug=self.slug, account=account)
 

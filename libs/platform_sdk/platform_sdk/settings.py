@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from platform_sdk.manifests import Manifest
+from platform_sdk.public_addresses import AllowedHost, parse_allowed_host
 
 MISSING_SETTINGS = "missing_settings"
 """The type of the error for settings that are required together with others. Its context has their `names`."""
@@ -17,7 +18,8 @@ class PlatformSettings(BaseSettings):
     """The settings of a platform, read from the environment, `.env` and the folder of mounted secrets.
 
     Unknown settings are ignored, an empty value counts as not given, and no error shows a value. Either all settings
-    that `manifest` requires are given, or none of them. With none of them the platform is not configured.
+    that `manifest` requires are given, or none of them. With none of them the platform is not configured, or has no
+    own accounts if it works without settings.
     """
 
     model_config = SettingsConfigDict(
@@ -32,15 +34,20 @@ class PlatformSettings(BaseSettings):
         if missing and len(missing) < len(self.manifest.mandatory_settings):
             raise PydanticCustomError(
                 MISSING_SETTINGS,
-                "{names}: required, because other settings of {title}'s app are given",
+                "{names}: required, because other settings of {title} are given",
                 {"names": ", ".join(missing), "title": self.manifest.title},
             )
         return self
 
     @property
     def is_configured(self) -> bool:
-        """Whether all required settings are given, so that accounts can be connected."""
-        return not self._list_missing()
+        """Whether accounts can be connected: all required settings are given, or the platform works without them."""
+        return self.manifest.works_without_settings or not self._list_missing()
+
+    @property
+    def has_own_accounts(self) -> bool:
+        """Whether the settings name own accounts: the platform works without settings, and all required are given."""
+        return self.manifest.works_without_settings and not self._list_missing()
 
     def _list_missing(self) -> list[str]:
         return [name for name in self.manifest.mandatory_settings if not _reveal(getattr(self, name.lower()))]
@@ -68,6 +75,15 @@ def split_names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def parse_allowed_hosts(value: object) -> object:
+    """Return the hosts in a text such as `127.0.0.1:8080,db.internal`. Other values are returned unchanged.
+
+    Raises ValueError for what is neither `host` nor `host:port`.
+    """
+    names = split_names(value)
+    return tuple(map(parse_allowed_host, names)) if isinstance(value, str) and isinstance(names, tuple) else value
+
+
 def list_secrets(*secrets: SecretStr) -> tuple[str, ...]:
     """Return the values of `secrets` in the given order, without the empty ones."""
     return tuple(secret.get_secret_value() for secret in secrets if secret.get_secret_value())
@@ -78,3 +94,4 @@ OptionalUrl = Annotated[str, AfterValidator(lambda value: value and check_url(va
 BaseUrl = Annotated[str, AfterValidator(normalise_base_url)]
 OptionalBaseUrl = Annotated[str, AfterValidator(lambda value: value and normalise_base_url(value))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)]
+AllowedHosts = Annotated[tuple[AllowedHost, ...], NoDecode, BeforeValidator(parse_allowed_hosts)]

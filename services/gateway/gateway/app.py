@@ -12,7 +12,14 @@ from contracts.events import parse_account, parse_platform
 from contracts.topics import get_sync_topic, list_topics
 from database.pool import Database
 from gateway.adapters import create_adapters, list_port_warnings, load_platform_settings
-from gateway.applications import NAME, Parts, create_applications, create_erasure_service
+from gateway.applications import (
+    NAME,
+    Parts,
+    create_applications,
+    create_erasure_service,
+    create_own_accounts_connectors,
+)
+from gateway.connect.own_accounts import RETRY_SECONDS, connect_own_accounts
 from gateway.metrics import GatewayMetrics, create_metrics
 from gateway.pages.client import SchedulerClient
 from gateway.settings import GatewaySettings
@@ -59,8 +66,15 @@ def main() -> None:
     all_metrics = create_metrics(topics, settings.gateway_processes)
     serve(
         *(
-            partial(start, settings=settings, platform_settings=platform_settings, metrics=metrics)
-            for metrics in all_metrics
+            partial(
+                start,
+                settings=settings,
+                platform_settings=platform_settings,
+                metrics=metrics,
+                # One process is enough: each attempt is a login at the platform.
+                connects_own_accounts=number == 0,
+            )
+            for number, metrics in enumerate(all_metrics)
         )
     )
 
@@ -71,12 +85,13 @@ async def start(
     settings: GatewaySettings,
     platform_settings: Mapping[str, PlatformSettings],
     metrics: GatewayMetrics,
+    connects_own_accounts: bool,
 ) -> list[Endpoint]:
     """Start one process of the gateway: its clients, its periodic tasks and its two applications.
 
     Before that, migrate the database and, where the gateway's user of Kafka may, create missing topics. Return the
     endpoints (application, host and port) of the public and the internal application. `exit_stack` stops everything at
-    its end.
+    its end. With `connects_own_accounts` the process connects the accounts that platforms' settings name.
     """
     exit_stack.enter_context(export_traces(NAME, settings.otel_exporter_otlp_endpoint))
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
@@ -114,6 +129,9 @@ async def start(
     await exit_stack.enter_async_context(pruning.run())
     erasure = PeriodicTask("erasure", create_erasure_service(parts).run_once, interval=ERASURE_SECONDS)
     await exit_stack.enter_async_context(erasure.run())
+    if connects_own_accounts and (connectors := create_own_accounts_connectors(parts)):
+        own = PeriodicTask("own accounts", partial(connect_own_accounts, connectors), interval=RETRY_SECONDS)
+        await exit_stack.enter_async_context(own.run())
     checks = _build_checks(settings, database, outbox, erasure)
     public, handlers, internal = create_applications(parts, checks)
     limits = RequestLimits(

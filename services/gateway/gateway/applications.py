@@ -13,13 +13,19 @@ from fastapi.responses import Response
 
 from gateway.access import AccessService
 from gateway.adapters import has_https_origin, list_configured_adapters
+from gateway.connect.account_choice import AccountChoice
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.connect.grants import GrantService
 from gateway.connect.oauth_flow import OAuthFlow
+from gateway.connect.own_accounts import OwnAccountsConnector
+from gateway.connect.purposes import Purpose
 from gateway.connect.rate_limit import SIGN_INS_PER_CLIENT, SIGN_INS_PER_PROCESS, SignInRateLimit
+from gateway.connect.routes.account_choice import create_choice_routes
 from gateway.connect.routes.credentials import CredentialsFlow, create_credentials_routes
+from gateway.connect.routes.credentials_form import CredentialsForm
 from gateway.connect.routes.oauth import create_oauth_routes
 from gateway.connect.routes.webhook_challenge import create_challenge_routes
+from gateway.connect.sealed_credentials import CredentialsSealer
 from gateway.erasure.routes import DeletionRequests, create_callback_routes, create_erasure_routes
 from gateway.erasure.service import ErasureService
 from gateway.internal.callers import create_caller_dependency
@@ -55,7 +61,7 @@ from gateway.webhooks.subscriptions import WebhookSubscriptions
 from gateway.webhooks.tracing import WebhookReceiver, trace_handler, trace_publish
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import AccountApi, PlatformAdapter, Webhooks
-from platform_sdk.connection_methods import Credentials, OAuth
+from platform_sdk.connection_methods import Credentials, CredentialsWithChoice, OAuth
 from service.check_cache import cache_checks
 from service.client_addresses import ClientAddresses
 from service.metrics import add_metrics_route
@@ -162,6 +168,17 @@ def describe_api(parts: Parts) -> Documents:
     return build_documents(_create_public_application(parts, {}), parts.configured_adapters)
 
 
+def create_own_accounts_connectors(parts: Parts) -> list[OwnAccountsConnector]:
+    """Return what connects the accounts that the settings of configured platforms name."""
+    return [
+        OwnAccountsConnector(
+            adapter.slug, adapter.own_accounts, _create_grant_service(parts, adapter), elapsed=time.monotonic
+        )
+        for adapter in parts.configured_adapters
+        if adapter.own_accounts is not None
+    ]
+
+
 def create_erasure_service(parts: Parts) -> ErasureService:
     """Return the service that disconnects connections of all platforms or deletes all their data."""
     return ErasureService(parts.stores, _create_token_service(parts), parts.apis)
@@ -210,6 +227,8 @@ def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: Era
     elif isinstance(method, Credentials):
         check = CredentialsFlow(method, parts.stores.connections, grants)
         routes.append(create_credentials_routes(adapter, method, check, parts.sessions, parts.cookies, parts.keys))
+        if isinstance(method, CredentialsWithChoice):
+            routes.append(_create_choice_routes(parts, adapter, method, grants))
     if adapter.is_configured and adapter.webhooks:
         routes.append(create_challenge_routes(adapter, adapter.webhooks, parts.refusals))
     if adapter.is_configured and adapter.user_requests:
@@ -223,6 +242,20 @@ def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: Era
             )
         )
     return routes
+
+
+def _create_choice_routes(
+    parts: Parts, adapter: PlatformAdapter, method: CredentialsWithChoice, grants: GrantService
+) -> APIRouter:
+    return create_choice_routes(
+        adapter,
+        method,
+        AccountChoice(adapter, method, parts.stores.connections, grants),
+        CredentialsSealer(parts.settings.token_encryption_keys, adapter.slug, now=parts.now),
+        parts.sessions,
+        parts.cookies,
+        CredentialsForm(adapter, method, parts.cookies, parts.keys, Purpose.CONNECT),
+    )
 
 
 def _create_internal_application(parts: Parts, tokens: TokenService, checks: Mapping[str, Check]) -> FastAPI:

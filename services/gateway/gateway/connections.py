@@ -32,6 +32,19 @@ class EncryptedTokens:
 
 
 @dataclass(frozen=True)
+class StoredLogin:
+    """Credentials that the connections of one sign-in share, encrypted as the database stores them.
+
+    `is_refused` says that the platform has refused a token that was made of them: none of the connections is read any
+    more.
+    """
+
+    id: UUID
+    secret: str = field(repr=False)
+    is_refused: bool = False
+
+
+@dataclass(frozen=True)
 class Connection:
     """One merchant's account at one platform, as the gateway stores it. Its tokens are encrypted."""
 
@@ -61,6 +74,13 @@ class Connection:
     """The full sync whose deletions the deletion guard has stopped and an operator has allowed."""
     redacted_epoch: int = 0
     """The epoch of the latest redaction (deletion of all data); 0 if there was none."""
+    login: StoredLogin | None = None
+    """The credentials that it shares with others, besides its own part in `tokens`; None where it shares none."""
+
+    @property
+    def has_refused_login(self) -> bool:
+        """Whether it shares a login that the platform has refused, so that it must be connected again."""
+        return self.login is not None and self.login.is_refused
 
     @property
     def is_live(self) -> bool:
@@ -88,6 +108,7 @@ def apply_grant(
     granted_by: str | None = None,
     title: str = "",
     readable_until: int | None = None,
+    login: StoredLogin | None = None,
 ) -> Connection:
     """Return the connection as it is after a consent: connected, with the new tokens and a new id in `wanted_sync`.
 
@@ -110,6 +131,7 @@ def apply_grant(
         title=title,
         readable_until=readable_until,
         redacted_epoch=before.redacted_epoch if before else 0,
+        login=login,
     )
 
 
@@ -163,7 +185,13 @@ def apply_uninstall(row: Connection) -> Connection:
     The higher epoch makes the other services refuse records that were read before.
     """
     return replace(
-        row, state=UNINSTALLED, epoch=row.epoch + 1, wanted_sync=None, tokens=None, revision=row.revision + 1
+        row,
+        state=UNINSTALLED,
+        epoch=row.epoch + 1,
+        wanted_sync=None,
+        tokens=None,
+        login=None,
+        revision=row.revision + 1,
     )
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import text
 from contracts.events import ConnectionChanged, KeysChanged, SyncRequested
 from contracts.topics import KEY_CHANGED
 from database.pool import Database
-from fake_platforms import FakeOffice, FakeWarehouse
+from fake_platforms import FakeLibrary, FakeOffice, FakeWarehouse
 from gateway.app import get_object_key
 from gateway.applications import Parts, create_applications
 from gateway.connections import Connection, EncryptedTokens
@@ -73,6 +73,7 @@ CALLERS = {
     "data-api": "d" * 32,
     "warehouse-fetcher": "w" * 32,
     "office-fetcher": "o" * 32,
+    "library-fetcher": "l" * 32,
 }
 ACCOUNT = "acme.myshopify.com"
 WEBHOOK_ADDRESS = "http://gateway.test/shopify/webhook"
@@ -323,6 +324,7 @@ class World:
         self.graph = FakeGraph()
         self.warehouse = FakeWarehouse()
         self.office = FakeOffice()
+        self.library = FakeLibrary()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
         self.key_events: list[KeysChanged] = []
@@ -348,7 +350,8 @@ class World:
             "facebook": facebook_connect.create_adapter(self.facebook_settings, graph, get_time_ms),
         }
         if self.has_test_platforms:
-            adapters |= {"warehouse": self.warehouse.create_adapter(), "office": self.office.create_adapter()}
+            fakes = (self.warehouse, self.office, self.library)
+            adapters |= {adapter.slug: adapter for adapter in (fake.create_adapter() for fake in fakes)}
         self.stores = create_stores(
             self.database,
             self.database,
@@ -492,7 +495,7 @@ class World:
         async with self.database.transaction() as tx:
             for table in (
                 *("merchants", "sessions", "oauth_states", "connections", "webhook_checks", "outbox"),
-                *("deletion_requests", "proofs", "audit_log", "api_keys"),
+                *("deletion_requests", "proofs", "audit_log", "api_keys", "logins"),
             ):
                 rows += [str(row) for row in await tx.execute(text(f"SELECT * FROM {table}"))]
         return "\n".join(rows)

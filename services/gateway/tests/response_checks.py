@@ -16,7 +16,8 @@ TYPES: dict[str, Any] = {"string": str, "integer": int, "boolean": bool, "null":
 def find_operation(method: str, path: str) -> dict[str, Any] | None:
     """Finds the described operation of a request; None if there is no such route."""
     for template, operations in sorted(OPENAPI["paths"].items(), key=lambda item: "{" in item[0]):
-        pattern = re.sub(r"\\{\w+\\}", "(?s:.+)" if "{account}" in template else "[^/]+", re.escape(template))
+        has_slashes = "{account}" in template or "{connection}" in template
+        pattern = re.sub(r"\\{\w+\\}", "(?s:.+)" if has_slashes else "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path) and method.lower() in operations:
             operation: dict[str, Any] = operations[method.lower()]
             return operation

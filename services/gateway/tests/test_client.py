@@ -46,3 +46,19 @@ async def test_a_cancellation_is_refused_with_the_schedulers_reason() -> None:
     for response in (httpx.Response(500), httpx.Response(409, text="?"), httpx.ConnectError("no")):
         with pytest.raises(UnavailableError):
             await SchedulerClient(create_http(response), "http://s", key="k").cancel_sync("shop:a", uuid4())
+
+
+async def test_a_name_with_slashes_is_one_segment_of_the_schedulers_paths() -> None:
+    paths: list[bytes] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path)
+        return httpx.Response(404)
+
+    client = SchedulerClient(httpx.AsyncClient(transport=httpx.MockTransport(respond)), "http://s", key="k")
+    assert await client.fetch_connection("x:a.test/1/b") is None
+    sync_id = uuid4()
+    with pytest.raises(NotFoundError):
+        await client.cancel_sync("x:a.test/1/b", sync_id)
+    name = b"/connections/x%3Aa.test%2F1%2Fb"
+    assert paths == [name, name + f"/syncs/{sync_id}/cancel".encode()]

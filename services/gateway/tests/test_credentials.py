@@ -7,6 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from gateway.pages.times import format_pause
+from gateway.pages.views import ConnectionView
+
 pytestmark = pytest.mark.integration
 
 NAME = "warehouse:stock"
@@ -169,9 +172,33 @@ async def test_a_platform_without_webhooks_is_shown_as_polled_only(world: Any) -
     assert (document["login_url"], document["account_url"]) == ("/warehouse/connect", "https://warehouse.test/stock")
     page = world.create_browser("text/html")
     page.cookies.update(dict(world.browser.cookies))
-    assert "the platform has no webhooks" in (await page.get("/connections")).text
+    html = (await page.get("/connections")).text
+    assert "Read at regular times: the platform has no webhooks, so changes arrive with the next read." in html
+    world.scheduler.connections[NAME] = ConnectionView(connection=NAME, poll_pause_seconds=3600)
+    html = (await page.get("/connections")).text
+    assert "Read at least once an hour: the platform has no webhooks" in html
+    assert "so that changes arrive before the next poll" in html and "Changes arrive without this" not in html
+    (document,) = (await world.browser.get("/connections")).json()["connections"]
+    assert document["poll_pause_seconds"] == 3600
     assert (await world.create_browser().post("/warehouse/webhook", content=b"{}")).status_code == 404
     assert (await world.browser.get("/warehouse/webhook")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "at regular times"),
+        (59, "at regular times"),
+        (60, "at least once a minute"),
+        (900, "at least every 15 minutes"),
+        (3600, "at least once an hour"),
+        (5400, "at least every 2 hours"),
+        (86_400, "at least once a day"),
+        (259_200, "at least every 3 days"),
+    ],
+)
+def test_how_often_an_account_is_read_is_said_in_words(seconds: int | None, words: str) -> None:
+    assert format_pause(seconds) == words
 
 
 async def test_ensuring_subscriptions_of_a_platform_without_webhooks_succeeds(world: Any) -> None:

@@ -54,6 +54,7 @@ async def test_logins_and_callbacks_count_together(limited: Any) -> None:
         ("/shop/ac\nme/login", True),
         ("/shop/callback", True),
         ("/shop/connect", True),
+        ("/shop/connect/accounts", True),
         ("/shop/webhook", False),
         ("/connections", False),
         ("/login", False),

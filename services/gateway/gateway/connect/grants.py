@@ -13,7 +13,7 @@ import structlog
 
 from contracts.headers import derive_id
 from gateway.audit import BY_OPERATOR, Action, Actor, AuditEntry
-from gateway.connections import REDACTED, Connection, apply_grant
+from gateway.connections import REDACTED, Connection, StoredLogin, apply_grant
 from gateway.sessions.sessions import OpenedSession, Sessions, Visitor
 from gateway.store.connections import ConnectionStore, LockedConnection, LockedConnections
 from gateway.tokens.encryption import TokenCipher
@@ -21,7 +21,7 @@ from gateway.webhooks.status import build_initial_webhook_checks
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import ConnectedAccount, OAuth
 from platform_sdk.errors import RequestRejectedError
-from platform_sdk.grants import Grant
+from platform_sdk.grants import Grant, SharedLogin
 
 log = structlog.get_logger()
 
@@ -86,8 +86,10 @@ class GrantService:
         The tokens of the sign-in are neither stored nor used. Raises RequestRejectedError when no data of any of the
         accounts is held here.
         """
+        # Only those that are stored here: credentials may give access to hundreds, and each lock takes time.
+        stored = await self._connections.find_existing_names(self.list_connection_names(accounts))
         # The sign-in may have installed the app. It stays: nothing tells such an installation from the merchant's own.
-        async with self._connections.lock_all(self.list_connection_names(accounts)) as locked:
+        async with self._connections.lock_all(stored) as locked:
             known = {name: one for name, one in locked.by_name.items() if one.row and one.row.state != REDACTED}
             if not known:
                 raise RequestRejectedError(404, self._describe_unknown_account())
@@ -105,6 +107,24 @@ class GrantService:
         async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
             return await self._save_grants(locked, grants, OPERATOR_MERCHANT, BY_OPERATOR)
 
+    async def store_own_accounts(
+        self, grants: Mapping[str, Grant], merchant: UUID | None
+    ) -> tuple[ConnectedAccount, ...]:
+        """Store the grants of this installation's own accounts, and return the accounts whose grants have changed.
+
+        A connected one that has the same login and the same own part of the token stays as it is, so that a new start
+        of the gateway requests no sync. They belong to `merchant`, or to the operator's if that is None; an account
+        that a merchant has connected before stays that merchant's. Raises TransientError when a stored token cannot be
+        decrypted.
+        """
+        async with self._connections.lock_all(self.list_connection_names(grants)) as locked:
+            changed = {
+                account: grant
+                for account, grant in grants.items()
+                if not self._is_stored(locked.by_name[build_connection_name(self._adapter.slug, account)].row, grant)
+            }
+            return await self._save_grants(locked, changed, merchant or OPERATOR_MERCHANT, BY_OPERATOR)
+
     def list_connection_names(self, accounts: Iterable[str]) -> list[str]:
         """Return the names of these accounts' connections."""
         return [build_connection_name(self._adapter.slug, account) for account in accounts]
@@ -121,16 +141,46 @@ class GrantService:
     async def _save_grants(
         self, locked: LockedConnections, grants: Mapping[str, Grant], merchant: UUID, actor: Actor
     ) -> tuple[ConnectedAccount, ...]:
-        accounts = {build_connection_name(self._adapter.slug, account): account for account in grants}
+        names = {build_connection_name(self._adapter.slug, account): account for account in grants}
+        logins = await self._save_logins(locked, grants.values())
         return tuple(
             [
-                await self._save_grant(connection, accounts[name], grants[accounts[name]], merchant, actor)
-                for name, connection in locked.by_name.items()
+                await self._save_grant(locked.by_name[name], account, grants[account], merchant, actor, logins)
+                for name, account in sorted(names.items())
             ]
         )
 
+    def _is_stored(self, row: Connection | None, grant: Grant) -> bool:
+        """Return whether the connection is read with this very grant's login and own part of the token."""
+        if row is None or not row.is_live or row.has_refused_login or row.tokens is None:
+            return False
+        login = self._cipher.decrypt_login(row.login, connection=row.name) if row.login else None
+        own_part = self._cipher.decrypt(row.tokens.access, connection=row.name, kind="access")
+        return (login, own_part) == (grant.login.secret if grant.login else None, grant.access_token)
+
+    async def _save_logins(
+        self, locked: LockedConnections, grants: Iterable[Grant]
+    ) -> Mapping[SharedLogin | None, StoredLogin]:
+        """Store the logins of these grants as new ones, and return them as stored, by what they are in clear text.
+
+        Other accounts that were connected with the same credentials before keep theirs: they are not part of this
+        sign-in.
+        """
+        stored: dict[SharedLogin | None, StoredLogin] = {}
+        for login in dict.fromkeys(grant.login for grant in grants if grant.login):
+            login_id = uuid4()
+            stored[login] = StoredLogin(login_id, self._cipher.encrypt_login(login_id, login.secret))
+            await locked.logins.save(stored[login])
+        return stored
+
     async def _save_grant(
-        self, connection: LockedConnection, account: str, grant: Grant, merchant: UUID, actor: Actor
+        self,
+        connection: LockedConnection,
+        account: str,
+        grant: Grant,
+        merchant: UUID,
+        actor: Actor,
+        logins: Mapping[SharedLogin | None, StoredLogin],
     ) -> ConnectedAccount:
         """Store one grant (tokens and scopes) of an account. `merchant` owns the account unless it has an owner.
 
@@ -147,6 +197,7 @@ class GrantService:
             granted_by=grant.granted_by,
             title=grant.title,
             readable_until=grant.readable_until,
+            login=logins.get(grant.login),
         )
         sync_id = _get_wanted_sync(row)
         await connection.save_and_notify(row)

@@ -29,6 +29,11 @@ def get_sign_in_path(adapter: PlatformAdapter, purpose: Purpose) -> str:
     return f"/{adapter.slug}/{_FORM_PATHS[purpose]}" if isinstance(method, Credentials) else ""
 
 
+def get_choice_path(adapter: PlatformAdapter) -> str:
+    """Return the path to which the page with offered accounts sends its form."""
+    return f"{get_sign_in_path(adapter, Purpose.CONNECT)}/accounts"
+
+
 def get_login_template(adapter: PlatformAdapter) -> str:
     """Return the path of a login as the home page's JSON shows it.
 

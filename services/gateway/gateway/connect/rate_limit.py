@@ -46,5 +46,5 @@ class SignInRateLimit:
 def compile_sign_in_pattern(slugs: Iterable[str]) -> re.Pattern[str]:
     """Return the pattern of the paths at which a sign-in at one of these platforms begins or ends."""
     return re.compile(
-        rf"/(?:{'|'.join(map(re.escape, slugs))})/(?:(?:.*/)?(?:login|prove)|callback|connect)", re.DOTALL
+        rf"/(?:{'|'.join(map(re.escape, slugs))})/(?:(?:.*/)?(?:login|prove)|callback|connect(?:/accounts)?)", re.DOTALL
     )

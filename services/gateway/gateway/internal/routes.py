@@ -108,19 +108,19 @@ def create_internal_routes(
         require_permission(can_get_token(caller, body.connection))
         return asdict(await tokens.replace_token(body.connection, body.access_token_sha256))
 
-    @routes.post("/connections/{connection}/assert")
+    @routes.post("/connections/{connection:path}/assert")
     async def ensure_subscriptions(connection: str, body: SubscriptionsRequest, caller: Caller) -> dict[str, object]:
         require_permission(can_ensure_subscriptions(caller))
         return await subscriptions.ensure_and_save_status(connection, body.sync_id, first=body.first)
 
-    @routes.post("/connections/{connection}/sync")
+    @routes.post("/connections/{connection:path}/sync")
     async def request_sync(connection: str, body: ManualSyncRequest, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
         if body.records is None:
             return {"sync_id": str(await syncs.request_full_sync(connection))}
         return {"sync_id": str(await syncs.request_records(connection, body.records))}
 
-    @routes.post("/connections/{connection}/refresh")
+    @routes.post("/connections/{connection:path}/refresh")
     async def refresh(connection: str, body: RefreshRequest, caller: Caller) -> JSONResponse:
         require_permission(can_refresh(caller))
         try:
@@ -131,19 +131,19 @@ def create_internal_routes(
         status = "started" if requested.is_new else "in_progress"
         return JSONResponse({"sync_id": str(requested.sync_id), "status": status})
 
-    @routes.post("/connections/{connection}/syncs/{sync_id}/cancel")
+    @routes.post("/connections/{connection:path}/syncs/{sync_id:uuid}/cancel")
     async def cancel_sync(connection: str, sync_id: UUID, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
         await syncs.cancel_full_sync(connection, sync_id, Operator())
         return {"sync_id": str(sync_id), "state": "cancelled"}
 
-    @routes.post("/connections/{connection}/deletions")
+    @routes.post("/connections/{connection:path}/deletions")
     async def allow_deletions(connection: str, body: DeletionsPermission, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
         sync_id = await syncs.allow_deletions(connection, body.guarded_sync, body.reason)
         return {"sync_id": str(sync_id)}
 
-    @routes.get("/connections/{connection}/checkup")
+    @routes.get("/connections/{connection:path}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
         return await subscriptions.inspect(connection)

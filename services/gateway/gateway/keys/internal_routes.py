@@ -48,32 +48,32 @@ def create_internal_key_routes(
     routes, operator = APIRouter(prefix="/internal"), Operator()
     Caller = Annotated[str, Depends(authenticate_caller)]
 
-    @routes.get("/connections/{connection}/keys")
+    @routes.get("/connections/{connection:path}/keys")
     async def list_keys(connection: str, caller: Caller) -> dict[str, Any]:
         require_permission(can_operate(caller))
         listed = await service.list_all(connection)
         return {"keys": [build_key_document(key, with_maker=True).model_dump(mode="json") for key in listed]}
 
-    @routes.post("/connections/{connection}/keys")
+    @routes.post("/connections/{connection:path}/keys")
     async def make_key(connection: str, body: KeyOrder, caller: Caller) -> dict[str, Any]:
         require_permission(can_operate(caller))
         issued = await service.make(connection, build_key_request(body.name, body.scopes, body.days), operator)
         return build_issued_document(issued, data_api_url).model_dump(mode="json")
 
-    @routes.post("/connections/{connection}/keys/{key}/rotate")
+    @routes.post("/connections/{connection:path}/keys/{key:uuid}/rotate")
     async def rotate_key(connection: str, key: UUID, body: KeyRotation, caller: Caller) -> dict[str, Any]:
         require_permission(can_operate(caller))
         keep_seconds = convert_keep_hours(body.keep_hours)
         issued = await service.rotate(connection, key, operator, keep_seconds=keep_seconds)
         return build_issued_document(issued, data_api_url).model_dump(mode="json")
 
-    @routes.post("/connections/{connection}/keys/{key}/revoke")
+    @routes.post("/connections/{connection:path}/keys/{key:uuid}/revoke")
     async def revoke_key(connection: str, key: UUID, caller: Caller) -> dict[str, Any]:
         require_permission(can_operate(caller))
         await service.revoke(connection, key, operator)
         return {"revoked": 1}
 
-    @routes.post("/connections/{connection}/keys/revoke")
+    @routes.post("/connections/{connection:path}/keys/revoke")
     async def revoke_all_keys(connection: str, caller: Caller) -> dict[str, Any]:
         require_permission(can_operate(caller))
         return {"revoked": await service.revoke_all(connection, operator)}

@@ -70,13 +70,13 @@ def create_key_routes(forms: SessionForms, service: KeyService, *, data_api_url:
 
         return await forms.handle(request, act)
 
-    @routes.post("/connections/{connection}/make-key", **_MAKE)
+    @routes.post("/connections/{connection:path}/make-key", **_MAKE)
     async def make_key(request: Request, connection: str) -> Response:
         return await show(
             request, connection, lambda session, fields: service.make(connection, _parse_request(fields), session)
         )
 
-    @routes.post("/connections/{connection}/rotate-key", **_ROTATE)
+    @routes.post("/connections/{connection:path}/rotate-key", **_ROTATE)
     async def rotate_key(request: Request, connection: str) -> Response:
         async def rotate(session: Session, fields: Mapping[str, str]) -> IssuedKey:
             keep_seconds = convert_keep_hours(_parse_number(fields.get("keep_hours", "")))
@@ -84,13 +84,13 @@ def create_key_routes(forms: SessionForms, service: KeyService, *, data_api_url:
 
         return await show(request, connection, rotate)
 
-    @routes.post("/connections/{connection}/revoke-key", **_REVOKE)
+    @routes.post("/connections/{connection:path}/revoke-key", **_REVOKE)
     async def revoke_key(request: Request, connection: str) -> Response:
         return await go_back(
             request, connection, lambda session, fields: service.revoke(connection, _parse_key(fields), session)
         )
 
-    @routes.post("/connections/{connection}/revoke-keys", **_REVOKE_ALL)
+    @routes.post("/connections/{connection:path}/revoke-keys", **_REVOKE_ALL)
     async def revoke_all_keys(request: Request, connection: str) -> Response:
         return await go_back(request, connection, lambda session, _fields: service.revoke_all(connection, session))
 

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -41,7 +42,7 @@ class SchedulerClient:
 
     async def fetch_connection(self, name: str) -> ConnectionView | None:
         """Return a connection's next poll (regular sync) and latest syncs; None when the scheduler does not know it."""
-        return await self._fetch(f"/connections/{name}", ConnectionView)
+        return await self._fetch(f"/connections/{quote(name, safe='')}", ConnectionView)
 
     async def cancel_sync(self, connection: str, sync_id: UUID) -> None:
         """Cancel an open full sync of the connection; do nothing if it is cancelled already.
@@ -49,7 +50,7 @@ class SchedulerClient:
         Raises NotFoundError if the connection has no such sync, and RequestRejectedError with the reason if it cannot
         be cancelled.
         """
-        path = f"/connections/{connection}/syncs/{sync_id}/cancel"
+        path = f"/connections/{quote(connection, safe='')}/syncs/{sync_id}/cancel"
         try:
             response = await self._http.post(self._url + path, headers=self._headers, timeout=TIMEOUT)
             if response.status_code == HTTPStatus.NOT_FOUND:

@@ -29,6 +29,8 @@ from platform_sdk.errors import NotFoundError
 if TYPE_CHECKING:
     from gateway.pages.client import SchedulerClient
 
+LOADED_AT_ONCE = 16
+"""How many connections of a page the scheduler is asked about at the same time."""
 READ_ENTRIES, SHOWN_LINES = 200, 10
 """Of each action, how many entries of the audit log are read for a connection's page, and how many lines they make."""
 
@@ -97,7 +99,14 @@ class ConnectionReader:
     async def load_connections(self, session: Session) -> dict[str, Any]:
         """Return the JSON of all connections that the session may read."""
         rows = await self._find_readable(session, session.readable_connections)
-        documents = await asyncio.gather(*(self._load_connection(session, row) for row in rows))
+        # A sign-in may connect hundreds. Asked about all at once, the scheduler would answer none of them in time.
+        turns = asyncio.Semaphore(LOADED_AT_ONCE)
+
+        async def load(row: Connection) -> ConnectionDocument:
+            async with turns:
+                return await self._load_connection(session, row)
+
+        documents = await asyncio.gather(*map(load, rows))
         return ConnectionsDocument(connections=documents).model_dump(mode="json")
 
     async def load_just_connected(self, session: Session, names: Iterable[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ results have the form of FastAPI's `responses` and `openapi_extra`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType, UnionType
 from typing import Any
 
 from fastapi.responses import RedirectResponse
@@ -33,8 +34,8 @@ def describe_route(summary: str, *responses: Responses, **more: Any) -> dict[str
     return {"summary": summary, "responses": by_status, **redirect, **more}
 
 
-def describe_page(model: type[BaseModel], meaning: str) -> Responses:
-    """Describe a successful response: an HTML page for a browser, otherwise JSON of this model."""
+def describe_page(model: type[BaseModel] | UnionType, meaning: str) -> Responses:
+    """Describe a successful response: an HTML page for a browser, otherwise JSON of this model (or of one of them)."""
     return {200: {"description": meaning, "model": model, "content": _PAGE}}
 
 
@@ -89,9 +90,21 @@ def describe_form(fields: Mapping[str, str], *, optional: Collection[str] = ()) 
     return _describe_body({FORM: fields}, optional)
 
 
-def describe_form_or_json(fields: Mapping[str, str], *, form_only: Mapping[str, str]) -> dict[str, Any]:
-    """Describe a body that may be a form or JSON. Both have `fields`; the form also has the fields of `form_only`."""
-    return _describe_body({FORM: {**fields, **form_only}, JSON: fields})
+def describe_form_or_json(
+    fields: Mapping[str, str],
+    *,
+    form_only: Mapping[str, str],
+    json_only: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    optional: Collection[str] = (),
+) -> dict[str, Any]:
+    """Describe a body that may be a form or JSON.
+
+    Both have `fields`, of which those in `optional` may be left out. The form also has the fields of `form_only`; JSON
+    may have the members of `json_only`, whose schemas these are.
+    """
+    body = _describe_body({FORM: {**fields, **form_only}, JSON: fields}, optional)
+    body["requestBody"]["content"][JSON]["schema"]["properties"] |= json_only
+    return body
 
 
 def _describe_body(fields_by_media: Mapping[str, Mapping[str, str]], optional: Collection[str] = ()) -> dict[str, Any]:

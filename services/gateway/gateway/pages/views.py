@@ -105,6 +105,7 @@ class ConnectionView(BaseModel):
     """The revision of the latest event `connection.changed` that the scheduler has handled."""
     epoch: int = 0
     next_poll_at: Timestamp = None
+    poll_pause_seconds: int | None = None
     blocked: BlockView | None = None
     upload: UploadView | None = None
     upload_wait: UploadWaitView | None = None
@@ -177,6 +178,9 @@ class ConnectionDocument(ResponseModel):
     has_webhooks: bool = Field(description="Its platform has webhooks")
     blocked: BlockView | None = Field(description="Why its platform refuses every call about it; null if it does not")
     next_poll_at: Timestamp
+    poll_pause_seconds: int | None = Field(
+        description="The longest pause between two of its polls; null while the scheduler does not say"
+    )
     last_sync: SyncView | None
     last_full_sync: SyncView | None = Field(description="Its latest full sync that has ended, or is storing")
     open_full_sync: SyncView | None = Field(description="Its full sync that is queued or running")
@@ -272,6 +276,7 @@ def build_connection_document(
         upload=view.upload if view else None,
         waits=describe_upload_wait(view.upload_wait, now) if view and view.upload_wait else None,
         next_poll_at=view.next_poll_at if view else None,
+        poll_pause_seconds=view.poll_pause_seconds if view else None,
         last_sync=view.last_sync if view else None,
         last_full_sync=view.last_full_sync if view else None,
         open_full_sync=view.open_full_sync if view else None,

@@ -9,6 +9,8 @@ from fastapi.security import APIKeyCookie
 
 LOGIN_SECONDS = 600
 """How long a login may take, from the redirect to the consent page to the callback."""
+FORM_SECONDS = 900
+"""How long a form for credentials may stay open, from the page with the form to the choice of accounts."""
 SESSION_COOKIE = "session_id"
 FORM_COOKIE = "connect_form"
 LOGIN_COOKIE_DESCRIPTION = "login_<hash of the state>: binds the login to this browser, for ten minutes"
@@ -65,7 +67,7 @@ class Cookies:
 
     def set_form(self, response: Response, value: str) -> None:
         """Set the cookie that binds a form for credentials to the browser."""
-        self._set(response, FORM_COOKIE, value, LOGIN_SECONDS)
+        self._set(response, FORM_COOKIE, value, FORM_SECONDS)
 
     def get_form(self, request: Request) -> str:
         """Return the value of the form cookie; empty where there is none."""

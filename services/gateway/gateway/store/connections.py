@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import topics
 from contracts.events import SyncRequested, parse_platform
 from gateway.audit import Action, AuditEntry
-from gateway.connections import Connection, EncryptedTokens, apply_move, build_changed_event
+from gateway.connections import Connection, EncryptedTokens, StoredLogin, apply_move, build_changed_event
 from gateway.erasure.deletion_requests import DeletionRequest
 from gateway.keys.keys import is_same_binding
 from gateway.store.audit_log import AuditLogStore
 from gateway.store.deletion_requests import DeletionRequestStore
 from gateway.store.keys import KeyStore
+from gateway.store.logins import LoginStore
 from gateway.store.oauth_states import OAuthStateStore
 from gateway.store.sessions import SessionStore
 from gateway.store.transactions import OpenTransaction, join_transaction
@@ -28,19 +29,22 @@ from messaging.publisher import OutboundMessage
 
 _COLUMNS = """name, merchant, state, epoch, revision, scopes, granted_at, granted_by, wanted_sync, wanted_cause,
               wanted_revision, allowed_deletions, access_token, access_expires_at, refresh_token, refresh_expires_at,
-              title, readable_until, redacted_epoch"""
-_FIND = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name")
-_FIND_MANY = text(f"SELECT {_COLUMNS} FROM connections WHERE name = ANY(CAST(:names AS text[]))")
+              title, readable_until, redacted_epoch, login"""
+_SELECT = f"SELECT {_COLUMNS}, secret, is_refused FROM connections LEFT JOIN logins ON logins.id = login"
+_FIND = text(f"{_SELECT} WHERE name = :name")
+_FIND_MANY = text(f"{_SELECT} WHERE name = ANY(CAST(:names AS text[]))")
+_FIND_EXISTING_NAMES = text("SELECT name FROM connections WHERE name = ANY(CAST(:names AS text[]))")
+_LIST_NAMES_BY_LOGIN = text("SELECT name FROM connections WHERE login = :login AND state = 'connected' ORDER BY name")
 _LIST_NAMES_BY_MERCHANT = text("SELECT name FROM connections WHERE merchant = :merchant ORDER BY name")
 # An advisory lock, because a connection that has no row yet has to be locked, too.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_FIND_LOCKED = text(f"SELECT {_COLUMNS} FROM connections WHERE name = :name FOR UPDATE")
+_FIND_LOCKED = text(f"{_SELECT} WHERE name = :name FOR UPDATE OF connections")
 _SAVE = text(f"""
 INSERT INTO connections ({_COLUMNS}, changed_at)
 VALUES (:name, CAST(:merchant AS uuid), :state, :epoch, :revision, CAST(:scopes AS text[]), :granted_at, :granted_by,
         CAST(:wanted_sync AS uuid), :wanted_cause, :wanted_revision, CAST(:allowed_deletions AS uuid), :access_token,
         CAST(:access_expires_at AS bigint), :refresh_token, CAST(:refresh_expires_at AS bigint), :title,
-        CAST(:readable_until AS bigint), :redacted_epoch, now())
+        CAST(:readable_until AS bigint), :redacted_epoch, CAST(:login AS uuid), now())
 ON CONFLICT (name) DO UPDATE SET
     merchant = excluded.merchant, state = excluded.state, epoch = excluded.epoch, revision = excluded.revision,
     scopes = excluded.scopes, granted_at = excluded.granted_at, granted_by = excluded.granted_by,
@@ -49,7 +53,7 @@ ON CONFLICT (name) DO UPDATE SET
     access_token = excluded.access_token, access_expires_at = excluded.access_expires_at,
     refresh_token = excluded.refresh_token, refresh_expires_at = excluded.refresh_expires_at,
     title = excluded.title, readable_until = excluded.readable_until,
-    redacted_epoch = excluded.redacted_epoch, changed_at = now()
+    redacted_epoch = excluded.redacted_epoch, login = excluded.login, changed_at = now()
 """)
 _LOAD_SECONDS_SINCE_CHANGE = text("SELECT extract(epoch FROM now() - changed_at) FROM connections WHERE name = :name")
 _TOUCH = text("UPDATE connections SET changed_at = now() WHERE name = :name")
@@ -65,22 +69,33 @@ class LockedConnection:
     `row` is None where the connection has no row yet. All methods read and write in this transaction, `tx`.
     """
 
-    def __init__(self, tx: AsyncConnection, name: str, row: Connection | None, parts: "TransactionParts") -> None:
+    def __init__(
+        self,
+        tx: AsyncConnection,
+        name: str,
+        row: Connection | None,
+        parts: "TransactionParts",
+        dropped_logins: set[UUID],
+    ) -> None:
         self.name = name
         self.row = row
         self._tx = tx
         self._parts = parts
+        self._dropped_logins = dropped_logins
 
     async def save_and_notify(self, row: Connection) -> None:
         """Store the row, and its merchant if that is a new one.
 
         Enqueue the event `connection.changed` when the row's revision is higher than that of the stored row, if any.
-        The keys for the data API end when they are not good for the new row.
+        The keys for the data API end when they are not good for the new row. A login that the row refers to must be
+        stored already. One that it refers to no more is deleted at the end of the transaction, unless others do.
         """
         if row.merchant is not None:
             await self._tx.execute(_SAVE_MERCHANT, {"merchant": row.merchant})
         await self._tx.execute(_SAVE, _build_values(row))
         before, self.row = self.row, row
+        if before is not None and before.login is not None and (row.login is None or row.login.id != before.login.id):
+            self._dropped_logins.add(before.login.id)
         if before is None or row.revision > before.revision:
             await self.enqueue_event()
         if before is not None and not is_same_binding(before, row):
@@ -90,6 +105,11 @@ class LockedConnection:
     def keys(self) -> KeyStore:
         """The store of the keys for the data API, in this transaction."""
         return KeyStore(join_transaction(self._tx))
+
+    @property
+    def logins(self) -> LoginStore:
+        """The store of shared logins, in this transaction."""
+        return LoginStore(join_transaction(self._tx))
 
     async def enqueue_event(self) -> None:
         """Enqueue the event `connection.changed` with the present row, even if its revision was published before."""
@@ -173,11 +193,12 @@ class LockedConnection:
 
 
 class LockedConnections:
-    """Locked connections by name, and the store of sessions in the same transaction."""
+    """Locked connections by name, and the stores of sessions and of logins in the same transaction."""
 
-    def __init__(self, by_name: Mapping[str, LockedConnection], sessions: SessionStore) -> None:
+    def __init__(self, by_name: Mapping[str, LockedConnection], sessions: SessionStore, logins: LoginStore) -> None:
         self.by_name = by_name
         self.sessions = sessions
+        self.logins = logins
 
 
 @dataclass(frozen=True)
@@ -229,6 +250,16 @@ class ConnectionStore:
         async with self._transaction() as tx:
             return list((await tx.execute(_LIST_NAMES_BY_MERCHANT, {"merchant": merchant})).scalars())
 
+    async def find_existing_names(self, names: Collection[str]) -> list[str]:
+        """Return those of these names that connections have, also ones whose data is deleted."""
+        async with self._transaction() as tx:
+            return list((await tx.execute(_FIND_EXISTING_NAMES, {"names": list(names)})).scalars())
+
+    async def list_names_by_login(self, login: UUID) -> list[str]:
+        """Return the names of the connected connections that share a login, sorted."""
+        async with self._transaction() as tx:
+            return list((await tx.execute(_LIST_NAMES_BY_LOGIN, {"login": login})).scalars())
+
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[LockedConnection]:
         """Lock the connection, also when it has no row yet, in a transaction that lasts for the `async with` block."""
@@ -240,14 +271,20 @@ class ConnectionStore:
         """Lock all these connections in one transaction, which lasts for the `async with` block."""
         async with self._lock_transaction() as tx:
             # Always in the same order, so that two transactions never wait for each other.
-            locked = {name: await self._lock(tx, name) for name in sorted(names)}
-            yield LockedConnections(locked, self._parts.create_sessions(join_transaction(tx)))
+            dropped_logins: set[UUID] = set()
+            locked = {name: await self._lock(tx, name, dropped_logins) for name in sorted(names)}
+            transaction = join_transaction(tx)
+            logins = LoginStore(transaction)
+            yield LockedConnections(locked, self._parts.create_sessions(transaction), logins)
+            # At the end, so that all transactions lock connections first, then merchants, then logins.
+            if dropped_logins:
+                await logins.delete_unused(dropped_logins)
         self._wake_relay()
 
-    async def _lock(self, tx: AsyncConnection, name: str) -> LockedConnection:
+    async def _lock(self, tx: AsyncConnection, name: str, dropped_logins: set[UUID]) -> LockedConnection:
         await tx.execute(_LOCK, {"name": name})
         row = (await tx.execute(_FIND_LOCKED, {"name": name})).one_or_none()
-        return LockedConnection(tx, name, _build_connection(row) if row else None, self._parts)
+        return LockedConnection(tx, name, _build_connection(row) if row else None, self._parts, dropped_logins)
 
 
 def _build_connection(row: Row[Any]) -> Connection:
@@ -273,6 +310,7 @@ def _build_connection(row: Row[Any]) -> Connection:
         title=row.title,
         readable_until=row.readable_until,
         redacted_epoch=row.redacted_epoch,
+        login=StoredLogin(row.login, row.secret, row.is_refused) if row.login else None,
     )
 
 
@@ -298,4 +336,5 @@ def _build_values(row: Connection) -> dict[str, object]:
         "title": row.title,
         "readable_until": row.readable_until,
         "redacted_epoch": row.redacted_epoch,
+        "login": row.login.id if row.login else None,
     }

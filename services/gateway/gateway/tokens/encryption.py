@@ -1,11 +1,12 @@
 """Encryption of stored tokens. A value is bound to its connection and to its kind of token."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.connections import EncryptedTokens
+from gateway.connections import EncryptedTokens, StoredLogin
 from platform_sdk.errors import TransientError
 from platform_sdk.grants import Grant
 from service.encryption import ContextCipher, DecryptionError
@@ -24,7 +25,8 @@ def derive_key(secret: str, purpose: str) -> bytes:
 class TokenCipher:
     """Encrypts tokens with the first of `keys` (32 bytes by key id) and decrypts them with any of `keys`.
 
-    The connection's name and the kind of token (`access` or `refresh`) are the context of the encrypted value.
+    The connection's name and the kind of token (`access` or `refresh`) are the context of the encrypted value. For the
+    secret of a shared login that is the login's id.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -61,10 +63,23 @@ class TokenCipher:
             refresh_expires_at=grant.refresh_expires_at,
         )
 
+    def encrypt_login(self, login: UUID, secret: str) -> str:
+        """Return the secret of a shared login, encrypted for the login with this id."""
+        return self._cipher.encrypt(secret, _build_context(str(login), "login"))
+
+    def decrypt_login(self, login: StoredLogin, *, connection: str) -> str:
+        """Return the secret of a login that `connection` shares with others. Raises the errors of `decrypt`."""
+        try:
+            return self._cipher.decrypt(login.secret, _build_context(str(login.id), "login"))
+        except DecryptionError as error:
+            raise TransientError(
+                f"{connection}: its stored login cannot be decrypted by TOKEN_ENCRYPTION_KEYS: {error}"
+            ) from error
+
     def is_encrypted_with_current_key(self, encrypted: str) -> bool:
         """Return whether the encrypted token was encrypted with the current key, the first of `keys`."""
         return self._cipher.is_encrypted_with_current_key(encrypted)
 
 
-def _build_context(connection: str, kind: str) -> str:
-    return f"{connection}\x1f{kind}"
+def _build_context(owner: str, kind: str) -> str:
+    return f"{owner}\x1f{kind}"

@@ -28,6 +28,7 @@ from platform_sdk.errors import (
     TokenRejectedError,
     TransientError,
 )
+from platform_sdk.tokens import join_login
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -97,8 +98,10 @@ class TokenService:
             raise ConnectionEndedError(row.state)
         if self._can_use_unchanged(row):
             return self._build_response(row)
+        deadline = self._compute_deadline()
         async with self._lock(name) as locked:
             row = await self.refresh_token_if_due(locked)
+        await self._end_sharing_connections(row, deadline)
         return self._build_response(row)
 
     async def replace_token(self, name: str, rejected_token_sha256: str) -> TokenResponse:
@@ -106,14 +109,18 @@ class TokenService:
 
         When the stored token has another hash, it was replaced already and is returned. Otherwise the stored token is
         refreshed. When there is no refresh token or the platform rejects it, the merchant has to sign in again and
-        ConnectionEndedError is raised. Raises the errors of `get_token` as well.
+        ConnectionEndedError is raised. All connections that share its login end with it, without a call: the platform
+        is not asked again with credentials that it has refused. Raises the errors of `get_token` as well.
         """
+        deadline = self._compute_deadline()
         async with self._lock(name) as locked:
             row = _require_row(locked.row)
-            if row.is_live and hash_token(self.decrypt_access_token(row)) == rejected_token_sha256:
+            is_current = row.is_live and not row.has_refused_login
+            if is_current and hash_token(self.decrypt_access_token(row)) == rejected_token_sha256:
                 row = await self._refresh_or_require_reauthorisation(locked, row, self._decrypt_refresh_token(row))
             else:
                 row = await self.refresh_token_if_due(locked)
+        await self._end_sharing_connections(row, deadline)
         return self._build_response(row)
 
     async def call_with_token(self, name: str, token: TokenResponse, use: Callable[[TokenResponse], Awaitable[T]]) -> T:
@@ -132,12 +139,14 @@ class TokenService:
 
         Tokens that need no refresh but are encrypted with an old key are encrypted with the current one. The returned
         row is in state reauthorise (the merchant has to sign in again) when the platform does not accept the refresh
-        token. Raises NotFoundError when there is no row, and TransientError when the token expires within a minute and
-        the platform does not answer.
+        token, or has refused the login that the connection shares. Raises NotFoundError when there is no row, and
+        TransientError when the token expires within a minute and the platform does not answer.
         """
         row = _require_row(locked.row)
         if not row.is_live or self._can_use_unchanged(row):
             return row
+        if row.has_refused_login:
+            return await self._require_reauthorisation(locked, row)
         if self._is_valid_for(row, REFRESH_BEFORE_MS):
             return await self._reencrypt_tokens(locked, row)
         refresh_token = self._decrypt_refresh_token(row)
@@ -149,7 +158,16 @@ class TokenService:
             raise
 
     def decrypt_access_token(self, row: Connection) -> str:
-        """Return the decrypted access token of a row that has tokens. Raises the errors of `TokenCipher.decrypt`."""
+        """Return the decrypted access token of a row that has tokens. Raises the errors of `TokenCipher.decrypt`.
+
+        Where the connection shares a login, the token is made of the login's secret and the connection's own part.
+        """
+        own_part = self._decrypt_own_part(row)
+        if row.login is None:
+            return own_part
+        return join_login(self._cipher.decrypt_login(row.login, connection=row.name), own_part)
+
+    def _decrypt_own_part(self, row: Connection) -> str:
         return self._cipher.decrypt(_get_tokens(row).access, connection=row.name, kind="access")
 
     async def _refresh_or_require_reauthorisation(
@@ -173,22 +191,53 @@ class TokenService:
             self._count_refresh(platform, AWAY)
             raise TransientError(_describe_failed_refresh(adapter, str(error))) from error
         except TokenRejectedError:
-            log.warning("reauthorisation required", connection=row.name)
-            outcome, after = REAUTHORISE, apply_token_rejection(row)
-        else:
-            log.info("access token refreshed", connection=row.name)
-            outcome = REFRESHED
-            after = apply_refresh(row, scopes=grant.scopes, tokens=self._cipher.encrypt_grant(row.name, grant))
+            if row.login is not None:
+                await locked.logins.mark_refused(row.login.id)
+                row = replace(row, login=replace(row.login, is_refused=True))
+            return await self._require_reauthorisation(locked, row)
+        log.info("access token refreshed", connection=row.name)
+        after = apply_refresh(row, scopes=grant.scopes, tokens=self._cipher.encrypt_grant(row.name, grant))
         await locked.save_and_notify(after)
-        self._count_refresh(platform, outcome)
+        self._count_refresh(platform, REFRESHED)
         return after
 
+    async def _require_reauthorisation(self, locked: LockedConnection, row: Connection) -> Connection:
+        """Save the row in state reauthorise, in which the merchant has to sign in again, and return it."""
+        log.warning("reauthorisation required", connection=row.name)
+        after = apply_token_rejection(row)
+        await locked.save_and_notify(after)
+        self._count_refresh(parse_platform(row.name), REAUTHORISE)
+        return after
+
+    async def _end_sharing_connections(self, row: Connection, deadline: float) -> None:
+        """Let all connected connections that share the row's refused login require a new sign-in.
+
+        `deadline` is the time of the event loop at which the rest is left. Each changes in a transaction of its own,
+        after the login is stored as refused. Whatever keeps this from being done (a kill, a lock that is held for
+        long), the next request for such a connection's token does it.
+        """
+        if row.login is None or not row.login.is_refused:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                for name in await self._connections.list_names_by_login(row.login.id):
+                    async with self._connections.lock(name) as locked:
+                        if locked.row and locked.row.is_live and locked.row.has_refused_login:
+                            await self._require_reauthorisation(locked, locked.row)
+        except TimeoutError:
+            log.warning("some connections of a refused login have yet to end", connection=row.name)
+
     async def _reencrypt_tokens(self, locked: LockedConnection, row: Connection) -> Connection:
-        """Encrypt the row's tokens with the current key, save the row, and return it."""
-        tokens = _get_tokens(row)
-        access = self._cipher.encrypt(self.decrypt_access_token(row), connection=row.name, kind="access")
+        """Encrypt the row's tokens and its shared login with the current key, save the row, and return it."""
+        tokens, login = _get_tokens(row), row.login
+        access = self._cipher.encrypt(self._decrypt_own_part(row), connection=row.name, kind="access")
         refresh = self._cipher.encrypt(self._decrypt_refresh_token(row), connection=row.name, kind="refresh")
-        after = replace(row, tokens=replace(tokens, access=access, refresh=refresh if tokens.refresh else None))
+        if login is not None:
+            secret = self._cipher.decrypt_login(login, connection=row.name)
+            login = replace(login, secret=self._cipher.encrypt_login(login.id, secret))
+            await locked.logins.save(login)
+        tokens = replace(tokens, access=access, refresh=refresh if tokens.refresh else None)
+        after = replace(row, tokens=tokens, login=login)
         await locked.save_and_notify(after)
         return after
 
@@ -211,12 +260,14 @@ class TokenService:
             reason = _describe_failed_refresh(adapter, f"it took longer than {self._answer_seconds:.0f} s")
             raise TransientError(reason) from error
 
+    def _compute_deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._answer_seconds
+
     def _can_use_unchanged(self, row: Connection) -> bool:
-        tokens = _get_tokens(row)
-        current = all(
-            self._cipher.is_encrypted_with_current_key(value) for value in (tokens.access, tokens.refresh) if value
-        )
-        return current and self._is_valid_for(row, REFRESH_BEFORE_MS)
+        tokens, login = _get_tokens(row), row.login
+        encrypted = (tokens.access, tokens.refresh, login.secret if login else None)
+        is_current = all(self._cipher.is_encrypted_with_current_key(value) for value in encrypted if value)
+        return is_current and not row.has_refused_login and self._is_valid_for(row, REFRESH_BEFORE_MS)
 
     def _is_valid_for(self, row: Connection, milliseconds: int) -> bool:
         expires_at = _get_tokens(row).expires_at

@@ -12,6 +12,7 @@ from gateway.applications import Parts, describe_api
 from gateway.pages.api_docs.documents import format_document
 from gateway.settings import GatewaySettings
 from platform_sdk.adapters import PlatformAdapter
+from platform_sdk.manifests import Manifest
 from platforms.registry import PLATFORMS, load_role
 
 _URL = "http://gateway.invalid"
@@ -34,13 +35,14 @@ class _Placeholder:
 
 
 def _create_adapter(platform: str) -> PlatformAdapter:
-    """Return the platform's adapter with dummy values for all mandatory settings.
+    """Return the platform's adapter with dummy values for all settings without which no account can be connected.
 
     The dummy is a URL where the setting's name asks for one, otherwise a row of digits, which is valid even as an app's
     id.
     """
     role = load_role(platform, "connect")
-    required = load_role(platform, "manifest").MANIFEST.mandatory_settings
+    manifest: Manifest = load_role(platform, "manifest").MANIFEST
+    required = () if manifest.works_without_settings else manifest.mandatory_settings
     values = {name.lower(): _URL if name.endswith(("_URI", "_ADDRESS", "_URL")) else "0" * 15 for name in required}
     settings = role.Settings(_env_file=None, **values)
     adapter: PlatformAdapter = role.create_adapter(settings, _Placeholder(), lambda: 0)

@@ -133,7 +133,7 @@ def _add_button(routes: APIRouter, forms: SessionForms, button: _Button) -> None
     success = describe_redirect(303, button.target)
     description = describe_session_form(button.summary, success, button.fields, optional=button.optional)
 
-    @routes.post(f"/connections/{{connection}}/{button.path}", name=button.act.__name__, **description)
+    @routes.post(f"/connections/{{connection:path}}/{button.path}", name=button.act.__name__, **description)
     async def act_on_connection(request: Request, connection: str) -> Response:
         async def act(session: Session, fields: Mapping[str, str]) -> Response:
             return RedirectResponse(await button.act(session, connection, fields), 303)

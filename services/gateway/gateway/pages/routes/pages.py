@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from contracts.events import parse_account, parse_platform
 from gateway.connect.paths import build_sign_in_path, get_login_template, get_sign_in_path
@@ -26,7 +27,7 @@ from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
 from gateway.sessions.sessions import UNATTENDED, Session, Sessions
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
-from platform_sdk.connection_methods import AccountForm, OAuth
+from platform_sdk.connection_methods import AccountForm, CredentialsWithChoice, OAuth
 from platform_sdk.errors import NotFoundError
 
 ConnectionNames = Annotated[list[str], Query(max_length=500)]
@@ -117,8 +118,10 @@ def create_page_routes(
         }
         return respond(request, "connected.html", document, **values)
 
-    @routes.get("/connections/{connection}", **_ACCESS)
+    @routes.get("/connections/{connection:path}", **_ACCESS)
     async def show_access(request: Request, connection: str) -> Response:
+        if not connection:
+            return RedirectResponse("/connections", 307)
         session = await sessions.find(request)
         if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
@@ -168,6 +171,7 @@ def _build_connect_option(request: Request, adapter: PlatformAdapter) -> dict[st
         "path": get_sign_in_path(adapter, Purpose.CONNECT),
         "prove_path": get_sign_in_path(adapter, Purpose.PROVE),
         "is_chosen_there": isinstance(adapter.connection_method, OAuth),
+        "is_chosen_here": isinstance(adapter.connection_method, CredentialsWithChoice),
         "field": form.field if form else "",
         "hint": form.hint if form else "",
         "value": request.query_params.get(form.field, "") if form else "",
@@ -193,7 +197,7 @@ def _build_prove_path(adapters: Sequence[PlatformAdapter], connection: str) -> s
 
 def build_access_path(connection: str) -> str:
     """Return the path of the page that shows who has access to a connection."""
-    return f"/connections/{connection}"
+    return f"/connections/{quote(connection, safe='/:')}"
 
 
 def parse_uuid(text: str) -> UUID:
