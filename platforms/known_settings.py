@@ -15,12 +15,15 @@ def list_known_settings() -> Mapping[str, Check]:
 
 
 def _list_checks(manifest: Manifest) -> Iterator[tuple[str, Check]]:
-    return ((setting.name, _choose_check(setting, manifest)) for setting in manifest.settings)
+    return ((setting.name, choose_check(setting, manifest)) for setting in manifest.settings)
 
 
-def _choose_check(setting: Setting, manifest: Manifest) -> Check:
+def choose_check(setting: Setting, manifest: Manifest) -> Check:
+    """Return the check of a setting's value in production."""
     if setting.name in (manifest.redirect_uri_setting, manifest.webhook_address_setting):
         return check_https
+    if setting.is_foreign:
+        return accept
     if setting.uses_sandbox:
         return create_default_check(setting.default)
     return check_secret if setting.is_secret and not setting.is_app else accept

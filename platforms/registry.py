@@ -10,6 +10,7 @@ from types import ModuleType
 PLATFORMS = (
     "shopify",
     "facebook",
+    "phpmyadmin",
 )
 """The slugs of all platforms, in the order in which HTML pages show them.
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from platforms.known_settings import list_known_settings
+from platform_sdk.manifests import Manifest, Setting
+from platforms.known_settings import choose_check, list_known_settings
 from platforms.registry import PLATFORMS, load_role
 from service.known_settings import list_setting_errors
 
@@ -17,7 +18,12 @@ def refuse(name: str, value: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [name for manifest in MANIFESTS for name in (manifest.redirect_uri_setting, manifest.webhook_address_setting)],
+    [
+        name
+        for manifest in MANIFESTS
+        for name in (manifest.redirect_uri_setting, manifest.webhook_address_setting)
+        if manifest.find_setting(name)
+    ],
 )
 def test_production_is_reached_by_https(name: str) -> None:
     assert refuse(name, "http://sync.example.com/callback") == [f"{name}: must begin with https://"]
@@ -25,7 +31,7 @@ def test_production_is_reached_by_https(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [setting for _, setting in SETTINGS if setting.uses_sandbox], ids=lambda one: one.name
+    "setting", [one for _, one in SETTINGS if one.uses_sandbox and not one.is_foreign], ids=lambda one: one.name
 )
 def test_production_uses_the_platform_itself(setting: object) -> None:
     name, default = setting.name, setting.default  # type: ignore[attr-defined]
@@ -34,11 +40,24 @@ def test_production_uses_the_platform_itself(setting: object) -> None:
     assert default is None or refuse(name, default) == []
 
 
-@pytest.mark.parametrize("name", [setting.name for _, setting in SETTINGS if setting.is_secret and not setting.is_app])
+@pytest.mark.parametrize(
+    "name",
+    [setting.name for _, setting in SETTINGS if setting.is_secret and not setting.is_app and not setting.is_foreign],
+)
 def test_production_refuses_weak_secrets_of_an_app(name: str) -> None:
     (error,) = refuse(name, "changeme")
     assert error.startswith(f"{name}: too short")
     assert refuse(name, STRONG) == []
+
+
+def test_production_takes_the_address_and_the_login_of_somebody_elses_server() -> None:
+    url = Setting("DEPOT_URL", stack_value="{sandbox_url}/depot", is_foreign=True)
+    password = Setting("DEPOT_PASSWORD", secret=True, is_foreign=True)
+    manifest = Manifest("depot", "Depot", "store", (url, password), works_without_settings=True)
+    assert choose_check(url, manifest)("https://depot.example") is None
+    assert choose_check(password, manifest)("changeme") is None
+    (reason,) = {choose_check(Setting("DEPOT_KEY", secret=True), manifest)("changeme")}
+    assert reason is not None
 
 
 @pytest.mark.parametrize("name", [setting.name for _, setting in SETTINGS])
