@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from contracts.topics import PARTITIONS, Topic
 from gateway.pages.responses import WEBHOOK_RESPONSES
 from merchant_sync.access import Access
+from merchant_sync.internal_keys import KEY_SETTINGS
 from merchant_sync.operating import dead_letter_bodies, dead_letters, status
 from merchant_sync.operating.checks import (
     BAD,
@@ -29,6 +30,7 @@ from merchant_sync.operating.checks import (
     uploads,
 )
 from merchant_sync.operating.dead_letters import DeadLetter
+from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.operating.lag import Lag, compute_lags
 from merchant_sync.operating.status import describe_block
 from merchant_sync.operating.terminal import format_age, format_time
@@ -381,3 +383,32 @@ def test_what_an_upload_waits_for_is_said_in_words() -> None:
 def test_what_a_sync_has_left_out_is_named() -> None:
     sync = build_sync(state="success", left_out={"p7": "its form is not known"})
     assert status.describe_reason(sync) == "left out p7: its form is not known"
+
+
+def test_a_connection_with_slashes_in_its_name_is_one_segment_of_every_path() -> None:
+    paths: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path.decode())
+        return httpx.Response(200, json={"sync_id": "1", "keys": [], "revoked": 1})
+
+    settings = {
+        "GATEWAY_INTERNAL_URL": "http://gateway",
+        "SCHEDULER_URL": "http://scheduler",
+        **dict.fromkeys(KEY_SETTINGS.values(), "a key"),
+    }
+    api = InternalApi(Access(settings))
+    api._http = httpx.Client(transport=httpx.MockTransport(respond))
+    name = "x:a.test/1/b"
+    api.load_connection(name)
+    api.check_connection(name)
+    api.request_sync(name, None)
+    api.cancel_sync(name, "id")
+    api.allow_deletions(name, "id", "moved")
+    api.list_keys(name)
+    api.make_key(name, "for a test", ["read"], None)
+    api.rotate_key(name, "id", 1)
+    api.revoke_keys(name, "id")
+    api.revoke_keys(name, None)
+    assert len(paths) == 10
+    assert all("/connections/x%3Aa.test%2F1%2Fb" in path for path in paths)

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     facebook_app_secret: str = ""
     facebook_deauthorize_url: str = ""
     facebook_deletion_url: str = ""
+    sandbox_phpmyadmin_password: str = ""
 
     @field_validator("sandbox_public_url")
     @classmethod

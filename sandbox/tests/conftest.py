@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -172,6 +173,71 @@ class GraphClient:
         response = await self.http.request(method, f"/control/facebook{path}", content=content)
         assert response.status_code < 300, response.text
         return response.json()
+
+
+@dataclass
+class PhpMyAdminClient:
+    """A browser at the simulated phpMyAdmin, with cookies of its own. `token` is the one of its last page."""
+
+    http: httpx.AsyncClient
+    token: str = ""
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API under `/control/phpmyadmin`."""
+        content = orjson.dumps(body) if body is not None else None
+        response = await self.http.request(method, f"/control/phpmyadmin{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json()
+
+    async def read_password(self) -> str:
+        return str((await self.control("GET", ""))["password"])
+
+    async def open_page(self, **query: str) -> httpx.Response:
+        response = await self.http.get("/phpmyadmin/index.php", params=query)
+        token = re.search(r'name="token" value="([0-9a-f]+)"', response.text)
+        self.token = token[1] if token else ""
+        return response
+
+    async def submit_login(self, password: str, **fields: str) -> httpx.Response:
+        """Submit the form of the last page. Fields replace those of the form; an empty one is left out."""
+        form = {
+            "route": "/", "lang": "en", "token": self.token, "set_session": self.http.cookies["phpMyAdmin"],
+            "server": "1", "pma_username": "merchant", "pma_password": password, **fields,
+        }  # fmt: skip
+        data = {name: value for name, value in form.items() if value}
+        return await self.http.post("/phpmyadmin/index.php?route=/", data=data)
+
+    async def sign_in(self, server: str = "1") -> None:
+        await self.open_page(server=server)
+        response = await self.submit_login(await self.read_password(), server=server)
+        assert response.status_code == 302, response.text
+        await self.open_page(server=server)
+
+    async def export(self, statement: str, what: str = "json", **fields: str) -> httpx.Response:
+        """Export the rows of a statement. An empty field is left out."""
+        form = {**EXPORT_FIELDS, "what": what, "sql_query": statement, "token": self.token, **fields}
+        data = {name: value for name, value in form.items() if value}
+        return await self.http.post("/phpmyadmin/index.php?route=/export", data=data)
+
+    async def select(self, statement: str) -> list[dict[str, str | None]]:
+        """Return the rows of a statement."""
+        response = await self.export(statement)
+        return response.json()[1]["data"]
+
+
+EXPORT_FIELDS = {
+    "server": "1", "db": "shop", "export_type": "raw", "quick_or_custom": "custom", "output_format": "sendit",
+    "filename_template": "export", "json_unicode": "something", "json_structure_or_data": "data",
+    "csv_separator": ",", "csv_enclosed": '"', "csv_escaped": '"', "csv_terminated": "AUTO", "csv_null": r"\N",
+    "csv_columns": "something",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def pma(sandbox: Sandbox) -> AsyncIterator[PhpMyAdminClient]:
+    """A browser at the phpMyAdmin, at which nobody is signed in."""
+    async with httpx.AsyncClient(base_url=sandbox.url, timeout=10) as http:
+        yield PhpMyAdminClient(http)
 
 
 def compute_facebook_proof(token: str) -> str:

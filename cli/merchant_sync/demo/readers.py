@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -42,12 +43,12 @@ class DemoReader:
             response = ensure_success(self._http.get("/fetch-data"))
             return f"{len(response.content):,} bytes" if response.json()["data"] == load_expected() else None
 
-        return wait_for(compare, within=WAIT_SECONDS, what="the shop's data at the data API")
+        return wait_for(compare, within=WAIT_SECONDS, what="the expected data at the data API")
 
     @contextmanager
     def open_change_stream(self) -> Iterator[Iterator[Event]]:
         """Open a stream of the connection's changes, and yield its events once the server has begun it."""
-        with self._open_stream(f"/v1/connections/{self.connection}/changes/stream") as events:
+        with self._open_stream(f"/v1/connections/{quote(self.connection, safe='')}/changes/stream") as events:
             yield events
 
     @contextmanager
