@@ -67,16 +67,18 @@ def render_production_value(setting: Setting, manifest: Manifest) -> str:
     """Return the value of a setting in `compose.production.yaml`.
 
     Secrets and choices come from `.env`. URLs of the gateway are built from PUBLIC_URL; for an optional platform they
-    are empty unless its app is configured. URLs of the platform are their defaults.
+    are empty unless its app is configured. URLs of the platform are their defaults, those of other systems come from
+    `.env`.
     """
     app = next((one.name for one in manifest.settings if one.is_app), None)
-    if setting.uses_sandbox:
+    if setting.uses_sandbox and not setting.is_foreign:
         return setting.default or '""'
-    if setting.stack_value:
+    if setting.stack_value and not setting.is_foreign:
         public = "${PUBLIC_URL}" if app else "${PUBLIC_URL:?set it in .env}"
         value = setting.render_stack_value(dict.fromkeys(PUBLIC_URLS, public))
         return f"${{{app}:+{value}}}" if app else value
-    return f"${{{setting.name}:?set it in .env}}" if setting.generated and not app else f"${{{setting.name}:-}}"
+    is_needed = setting.generated and manifest.needs_settings
+    return f"${{{setting.name}:?set it in .env}}" if is_needed else f"${{{setting.name}:-}}"
 
 
 def is_secret_file(setting: Setting) -> bool:
@@ -89,7 +91,7 @@ def is_secret_file(setting: Setting) -> bool:
 
 def render_secret_file(setting: Setting, manifest: Manifest) -> str:
     """Return the path of a secret's file in `compose.production.yaml`; of one that may be left out, an empty file."""
-    is_needed = setting.required and not manifest.is_optional
+    is_needed = setting.required and manifest.needs_settings
     return f"${{{setting.name}_FILE:{'?set it in .env' if is_needed else '-./no-secret'}}}"
 
 
