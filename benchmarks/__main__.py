@@ -21,6 +21,7 @@ NAMES = (
     "data-api",
     "idle-topic",
     "hostile-senders",
+    "table-reading",
 )
 
 

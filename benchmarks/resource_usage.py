@@ -43,13 +43,19 @@ def measure_other_load() -> Iterator[Callable[[], str]]:
     Yield a function. After the context, it returns a sentence about the load of other processes. When that load is
     high, the figures of the benchmark are not reliable.
     """
-    own_before, busy_before, started = measure_cpu_seconds(os.getpid()), _measure_busy_seconds(), time.monotonic()
+    own_before, busy_before, started = _measure_own_seconds(), _measure_busy_seconds(), time.monotonic()
     sentences: list[str] = []
     yield lambda: sentences[0]
     duration = time.monotonic() - started
-    own = measure_cpu_seconds(os.getpid()) - own_before
+    own = _measure_own_seconds() - own_before
     others = (_measure_busy_seconds() - busy_before - own) / duration
     sentences.append(f"meanwhile other processes kept {max(0.0, others):.1f} of {os.cpu_count()} cores busy")
+
+
+def _measure_own_seconds() -> float:
+    """Return the CPU seconds of this process and its descendants, also of those that have ended."""
+    ended = os.times()
+    return measure_cpu_seconds(os.getpid()) + ended.children_user + ended.children_system
 
 
 def _measure_busy_seconds() -> float:

@@ -8,7 +8,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FETCHERS = ("libs/connector/connector", "platforms", "services/*-fetcher")
 LEDGERS = ("services/spaces-writer", "services/scheduler")
-REFUSALS = {"PermanentError", "AccessDeniedError", "ConnectionEndedError", "UnreadableRecord"}
+REFUSALS = {
+    "PermanentError",
+    "AccessDeniedError",
+    "ConnectionEndedError",
+    "UnreadableRecord",
+    "LargeAnswerError",
+    "NotPhpMyAdminError",
+    "SignInImpossibleError",
+    "SignInUnclearError",
+    "StatementRefusedError",
+}
 """What a fetcher makes of an answer after which it does not try again."""
 GATEWAY_ROLES = {"admin_api", "connect", "graph", "page_api", "subscriptions", "webhooks"}
 """Modules of platforms that the gateway loads: their refusals concern no sync."""

@@ -187,7 +187,7 @@ def test_a_secret_that_may_be_left_out_has_an_empty_file() -> None:
     assert (DEPLOY / "no-secret").read_text() == ""
     needed = {name for name, one in SECRET_FILES.items() if one["file"] == f"${{{name}_FILE:?set it in .env}}"}
     assert needed == SECRET_FILES.keys() - defaults.keys()
-    mandatory = {name for m in MANIFESTS if not m.is_optional for name in m.mandatory_settings}
+    mandatory = {name for m in MANIFESTS if m.needs_settings for name in m.mandatory_settings}
     assert needed == {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"} | mandatory & SECRET_FILES.keys()
 
 

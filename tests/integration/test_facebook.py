@@ -64,7 +64,7 @@ def test_changes_without_a_webhook_arrive_by_the_schedulers_own_cron(world: Worl
     world.control_facebook("PUT", "/faults", {"webhooks_off": True})
     world.edit_page(second, name="Edited without a webhook")
     world.control_facebook("PUT", "/faults", {})
-    with world.change_scheduler_settings(FACEBOOK_POLL_CRON="*/5 * * * * *"):
+    with world.change_settings("scheduler", FACEBOOK_POLL_CRON="*/5 * * * * *"):
         world.wait_until_page_equal(first, within=30)
         world.wait_until_page_equal(second, within=30)
         wait_until(lambda: world.control_facebook("GET", f"/pages/{second}")["subscribed"])

@@ -201,7 +201,7 @@ def test_the_schedulers_own_cron_starts_polls(world: World) -> None:
     world.connect_and_sync(shop)
     world.set_faults(shop, webhooks_off=True)
     world.edit_product(shop, get_number(world.list_products(shop)), title="Edited before the cron's slot")
-    with world.change_scheduler_settings(SHOPIFY_POLL_CRON="*/10 * * * * *"):
+    with world.change_settings("scheduler", SHOPIFY_POLL_CRON="*/10 * * * * *"):
         world.wait_until_equal(shop, within=60)
     wait_until(lambda: world.list_shop_syncs(shop, cause="poll", state="success") or None)
 

@@ -21,6 +21,7 @@ from merchant_sync.parts import SERVICES
 from merchant_sync.stack import Stack
 from otlp_receiver import Receiver
 from secret_search import dump_tables, dump_topics, read_logs, search_texts
+from tables import Tables, get_name
 from test_disconnect_and_erasure import press_button
 from world import World, wait_until
 
@@ -170,6 +171,20 @@ def connect_and_remove_pages(world: World, recorder: SecretRecorder, secrets: di
     wait_until(lambda: world.read_state(pages.pages[0]["connection"]) == "uninstalled" or None)
 
 
+def connect_tables(world: World, recorder: SecretRecorder) -> None:
+    """Connect a table behind a phpMyAdmin, have a wrong password refused, and a changed one in a sync."""
+    tables, browser = Tables(world), recorder.create_browser(world)
+    table = tables.create(5)
+    name = get_name(tables.connect(table, browser=browser), table)
+    login = tables.sandbox.build_credentials()
+    wrong, other = uuid4().hex, uuid4().hex
+    recorder.record("password", login["password"], wrong, other)
+    assert browser.post("/phpmyadmin/connect", json={**login, "password": wrong}).status_code == 400
+    with tables.use_password(other):
+        tables.request_sync(name)
+        wait_until(lambda: world.read_state(name) == "reauthorise" or None)
+
+
 def cause_failures(world: World) -> None:
     """Publish a message that cannot be handled, call the internal port with a wrong key, and restart Postgres."""
     asyncio.run(publish_invalid_message(world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]))
@@ -203,6 +218,7 @@ def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: 
     recorder.record("setting", *(value for name, value in secrets.items() if name not in PUBLIC))
     connect_and_disconnect_shop(world, recorder, secrets["shopify_api_secret"])
     connect_and_remove_pages(world, recorder, secrets)
+    connect_tables(world, recorder)
     cause_failures(world)
     recorder.record("issued by a platform", *read_issued_tokens(world))
 
@@ -224,6 +240,7 @@ def test_no_secret_of_a_whole_run_appears_in_any_output(world: World, receiver: 
         "refresh token",
         "key",
         "signed_request",
+        "password",
     ):
         assert recorder.kinds[kind], f"no {kind} was in the run"
     all_secrets = [secret for kind in recorder.kinds.values() for secret in kind]

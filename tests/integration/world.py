@@ -18,6 +18,7 @@ from merchant_sync.client import StoredObject, Visit
 from merchant_sync.comparison import find_difference
 from merchant_sync.demo.facebook_sandbox import ConnectedPages, SandboxPages
 from merchant_sync.demo.shopify_sandbox import ConnectedShop, SandboxShops
+from merchant_sync.demo.trip import get_if_finished
 from merchant_sync.operating.lag import load_lags
 from merchant_sync.stack import Stack
 
@@ -36,6 +37,7 @@ SETTINGS = {
     "POLL_SPREAD_SECONDS": "0",
     # Once a year: tests that need a poll make it due themselves.
     "SHOPIFY_POLL_CRON": "0 0 1 1 *",
+    "PHPMYADMIN_POLL_CRON": "0 0 1 1 *",
     # The sandbox's eight retries of a webhook take seconds instead of hours.
     "SANDBOX_RETRY_SCALE": "0.004",
 }
@@ -70,17 +72,17 @@ class World:
                 self.stack.start_part(name)
 
     @contextmanager
-    def change_scheduler_settings(self, **settings: str) -> Iterator[None]:
-        """Run the scheduler with other settings while the context lasts."""
+    def change_settings(self, part: str, **settings: str) -> Iterator[None]:
+        """Run a part with other settings while the context lasts."""
         original = dict(self.stack.given)
         self.stack.given.update(settings)
-        self.stack.restart("scheduler")
         try:
+            self.stack.restart(part)
             yield
         finally:
             self.stack.given.clear()
             self.stack.given.update(original)
-            self.stack.restart("scheduler")
+            self.stack.restart(part)
 
     # -- the sandbox
 
@@ -147,9 +149,7 @@ class World:
 
     def wait_for_sync(self, connected: ConnectedShop, sync_id: str | None = None, within: float = 60) -> dict[str, Any]:
         """Wait until a sync has finished; return it as the gateway shows it to the merchant."""
-        return wait_until(
-            lambda: sync if (sync := self.fetch_sync(connected, sync_id))["state"] not in OPEN_STATES else None, within
-        )
+        return wait_until(lambda: get_if_finished(self.fetch_sync(connected, sync_id)), within)
 
     def connect_and_sync(self, shop: str, within: float = 60) -> ConnectedShop:
         """Connect a shop and wait until its first snapshot is stored and equals the truth."""
@@ -217,9 +217,7 @@ class World:
         """Connect the Facebook Pages of a user as a browser does, and wait for their first snapshots."""
         connected = self.pages.connect(user, browser, **decision)
         for page in connected.pages:
-            sync = wait_until(
-                lambda p=page: s if (s := connected.load_sync(p["sync_id"]))["state"] not in OPEN_STATES else None, 60
-            )
+            sync = wait_until(lambda p=page: get_if_finished(connected.load_sync(p["sync_id"])), 60)
             assert sync["state"] == "success", sync
             self.wait_until_page_equal(page["id"])
         return connected
