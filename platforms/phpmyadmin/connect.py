@@ -15,6 +15,7 @@ from platform_sdk.connection_methods import (
     ChosenAccount,
     CredentialField,
     OfferOption,
+    check_choice,
 )
 from platform_sdk.errors import (
     PermanentError,
@@ -113,9 +114,11 @@ class PhpMyAdminConnector:
     async def grant_chosen(self, values: Mapping[str, str], chosen: Sequence[ChosenAccount]) -> Mapping[str, Grant]:
         """Return grants for the chosen tables, each of which was read a little."""
         async with self.open_database(_parse_login(values)) as database:
+            offers = (_build_offer(account, table) for account, table in database.tables.items())
+            check_choice(AccountOffers(tuple(offers)), chosen)
             grants = {}
             for choice in chosen:
-                options = _parse_options(database, choice)
+                options = _parse_options(database.tables[choice.account], choice)
                 await _try_to_read(database, choice.account)
                 grants[choice.account] = self._build_grant(database, choice.account, options)
             return grants
@@ -362,18 +365,11 @@ async def _list_rights_remarks(session: PhpMyAdminSession) -> list[str]:
     ]
 
 
-def _parse_options(database: OpenDatabase, choice: ChosenAccount) -> TableOptions:
-    table = database.tables.get(choice.account)
-    if table is None:
-        raise RequestRejectedError(400, "one of the chosen tables is not there any more: choose again")
+def _parse_options(table: TableDescription, choice: ChosenAccount) -> TableOptions:
     exclude = tuple(choice.options.get(EXCLUDE, ()))
     changed = next(iter(choice.options.get(CHANGED_COLUMN, ())), "")
-    key = {column.name for column in table.key.columns} if table.key else set()
-    for name in exclude:
-        if table.find_column(name) is None or name in key:
-            raise RequestRejectedError(400, f"{table.name}: {name} is no column, or rows are told apart by it")
-    if changed and (changed in exclude or changed not in list_change_columns(table)):
-        raise RequestRejectedError(400, f"{table.name}: the column {changed} cannot say when a row was changed")
+    if changed in exclude:
+        raise RequestRejectedError(400, f"{table.name}: {changed} is left out, so it cannot say when a row was changed")
     if len(exclude) == len(table.columns):
         raise RequestRejectedError(400, f"{table.name}: all columns are left out; leave out fewer")
     return TableOptions(exclude, changed)
