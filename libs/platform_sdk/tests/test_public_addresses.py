@@ -81,6 +81,8 @@ def test_an_allowed_host_allows_no_other_port_and_no_other_name(host: str, port:
         ("DB.Internal.", AllowedHost("db.internal")),
         ("[::1]:8080", AllowedHost("::1", 8080)),
         ("[::1]", AllowedHost("::1")),
+        ("http://sandbox:8090", AllowedHost("sandbox", 8090)),
+        ("https://db.internal/", AllowedHost("db.internal")),
     ],
 )
 def test_an_allowed_host_is_a_host_with_or_without_a_port(text: str, parsed: AllowedHost) -> None:
@@ -102,7 +104,20 @@ def test_a_setting_lists_allowed_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", ":80", "host:", "host:port", "host:99999", "http://host", "host/path", "user@host", "a b", "host?x"),
+        *(
+            "",
+            ":80",
+            "host:",
+            "host:port",
+            "host:99999",
+            "ftp://host",
+            "http://",
+            "host/path",
+            "http://host/path",
+            "user@host",
+            "a b",
+            "host?x",
+        ),
         *("::1", "[::1", "*", "*.internal", "10.0.0.0/8"),
     ],
 )

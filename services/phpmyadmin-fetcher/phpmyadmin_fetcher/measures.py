@@ -106,7 +106,8 @@ async def measure_sums(session: LoginSession, table: TableDescription) -> Sums |
     """Return the sums of a table; None where a row is too large for the database to hash."""
     row = await session.fetch_single(statements.measure_table(table), MEASURE_LIMITS)
     count, hashed = _parse_count(row.get("c0")), _parse_count(row.get("c3"))
-    return Sums(count, row["c1"] or "", row["c2"] or "") if count == hashed else None
+    # The sum of no rows is NULL.
+    return Sums(count, row["c1"] or "0", row["c2"] or "0") if count == hashed else None
 
 
 async def measure_changes(session: LoginSession, table: TableDescription, changed: Column) -> Changes:

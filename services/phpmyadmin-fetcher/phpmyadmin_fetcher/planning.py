@@ -7,7 +7,6 @@ from phpmyadmin_fetcher.measures import (
     OVERLAP_SECONDS,
     Changes,
     ReadState,
-    count_rows,
     decode_state,
     has_same_update,
     is_due_for_full_read,
@@ -35,7 +34,7 @@ async def plan_read(
     fresh = ReadState(table.digest, full_at=table.read_at, read_at=table.read_at, updated_at=table.updated_at)
     if previous is None or before is None or is_due_for_full_read(before, table):
         if changed is None:
-            return ReadCursor(await _add_count(fresh, reader, table), started_at)
+            return ReadCursor(fresh, started_at)
         changes = await measure_changes(session, table, changed)
         return ReadCursor(_add_changes(fresh, changes, table.read_at), started_at)
     unchanged = ReadCursor(mark_as_read(before, table), started_at, continues=previous.sync_id)
@@ -48,7 +47,7 @@ async def plan_read(
         return _plan_by_changes(fresh, before, unchanged, await measure_changes(session, table, changed))
     if before.sums is not None and await measure_sums(session, table) == before.sums:
         return replace(unchanged, state=replace(unchanged.state, checksum=checksum))
-    return ReadCursor(await _add_count(fresh, reader, table), started_at)
+    return ReadCursor(fresh, started_at)
 
 
 def _plan_by_changes(fresh: ReadState, before: ReadState, unchanged: ReadCursor, changes: Changes) -> ReadCursor:
@@ -67,11 +66,6 @@ def _plan_by_changes(fresh: ReadState, before: ReadState, unchanged: ReadCursor,
         return unchanged
     state = _add_changes(fresh, changes, before.changes_seen_at)
     return replace(newer, state=replace(state, is_settled=fresh.read_at - state.changes_seen_at >= OVERLAP_SECONDS))
-
-
-async def _add_count(state: ReadState, reader: TableReader, table: TableDescription) -> ReadState:
-    """Return the state with the number of rows if the table has no key: they are counted before and after the read."""
-    return state if table.key else replace(state, count=await count_rows(reader.session, table))
 
 
 def _add_changes(state: ReadState, changes: Changes, seen_at: float) -> ReadState:

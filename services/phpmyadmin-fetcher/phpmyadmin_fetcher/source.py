@@ -127,6 +127,8 @@ class PhpMyAdminSource:
     ) -> AsyncIterator[RecordBatch | Checkpoint | ReadCursor]:
         """Yield the rows behind `place`, with checkpoints, and at last the place behind them all."""
         if table.key is None:
+            # Before each attempt: a table that has grown since the first one must not be held against its old number.
+            place = replace(place, state=replace(place.state, count=await count_rows(reader.session, table)))
             async for rows in reader.read_all_at_once(table):
                 place = place.advance(None, len(rows.records), rows.hashes, rows.zero_dates)
                 yield RecordBatch(ROWS.name, rows.records, attempt=place.attempt)

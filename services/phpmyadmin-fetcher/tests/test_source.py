@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from connector.source import Checkpoint, FullReadEnd, RecordBatch, UnreadableRecord
+from connector.source import Checkpoint, FullReadEnd, RangeEnd, RecordBatch, UnreadableRecord
 from phpmyadmin_fetcher.cursors import decode_cursor
 from phpmyadmin_fetcher.measures import decode_state
 from phpmyadmin_fetcher.range_sizes import FIRST_ROWS, MAX_ROWS
@@ -441,6 +441,16 @@ async def test_a_table_without_a_key_that_changes_while_it_is_read_has_other_cou
     assert (read.range_end.count_before, read.range_end.count_after) == (7, 8)
     again = [step async for step in bench.source.read_all(bench.build_context(), read.range_end.retry_cursor)]
     assert sum(len(step.records) for step in again if isinstance(step, RecordBatch)) == 8
+    (end,) = [step for step in again if isinstance(step, RangeEnd)]
+    assert (end.count_before, end.sent_count, end.count_after) == (8, 8, 8)
+
+
+async def test_an_empty_table_that_has_not_changed_is_not_read(bench: Any) -> None:
+    bench.database.rows.clear()
+    bench.database.script["sums"] = [lambda _: [{"c0": "0", "c1": None, "c2": None, "c3": "0"}]]
+    await bench.sync()
+    assert (await bench.sync()).end.continues is not None
+    assert bench.database.kinds == ["describe", "sums"]
 
 
 async def test_a_table_that_has_lost_its_key_is_never_read_by_its_changes(bench: Any) -> None:
