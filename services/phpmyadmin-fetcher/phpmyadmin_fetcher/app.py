@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from connector.app import run_fetcher
 from messaging.tracing import trace_call
-from phpmyadmin_fetcher.login_sessions import open_login_sessions
+from phpmyadmin_fetcher.login_sessions import MAX_PAUSE_SECONDS, open_login_sessions
+from phpmyadmin_fetcher.range_sizes import MAX_ROWS, RangeSizes
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from phpmyadmin_fetcher.source import PhpMyAdminSource
 from platform_sdk.public_addresses import Resolver
@@ -27,7 +28,9 @@ async def _open_source(settings: PhpMyAdminFetcherSettings) -> AsyncIterator[Php
     sessions = open_login_sessions(open_session, rows_per_second=settings.phpmyadmin_rows_per_second)
     try:
         async with http, sessions as logins:
-            yield PhpMyAdminSource(logins, max_bytes=settings.phpmyadmin_max_bytes)
+            # No range may have more rows than the longest pause after it makes up for.
+            sizes = RangeSizes(max_rows=min(MAX_ROWS, int(MAX_PAUSE_SECONDS * settings.phpmyadmin_rows_per_second)))
+            yield PhpMyAdminSource(logins, max_bytes=settings.phpmyadmin_max_bytes, sizes=sizes)
     finally:
         resolver.close()
 

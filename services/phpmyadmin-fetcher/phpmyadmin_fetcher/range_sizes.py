@@ -12,7 +12,7 @@ class RangeSizes:
     """
 
     def __init__(self, *, first_rows: int = FIRST_ROWS, max_rows: int = MAX_ROWS) -> None:
-        self._first_rows = first_rows
+        self._first_rows = min(first_rows, max_rows)
         self._max_rows = max_rows
         self._rows: dict[str, int] = {}
 

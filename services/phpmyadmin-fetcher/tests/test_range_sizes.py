@@ -14,6 +14,7 @@ def adjust(seconds: float, size: int, times: int = 1) -> int:
 
 def test_ranges_begin_small() -> None:
     assert RangeSizes().get("a") == FIRST_ROWS
+    assert RangeSizes(max_rows=15).get("a") == 15
 
 
 @pytest.mark.parametrize(
