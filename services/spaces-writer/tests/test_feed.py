@@ -215,7 +215,7 @@ async def test_pages_are_prompt_only_for_a_connection_that_readers_are_shown(wri
     many = make_page(*(make_product(n, read_at=2_000) for n in range(2, 2 + feed_store.PAGE_RECORDS)))
     await writer.ingest(many)
     while await feed.relay.publish_pages():
-        pass
+        await writer.execute(hold_time)
     assert [len(RecordChanged.model_validate_json(body).changes) for _, body in feed.publisher.messages] == [500]
     feed.publisher.messages.clear()
     await writer.ingest_full_read(*make_full_read(make_page_record(read_at=10)))
