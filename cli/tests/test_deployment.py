@@ -7,10 +7,12 @@ import pytest
 
 from contracts.permissions import AUTOSCALER, list_users
 from merchant_sync import deployment, dev_secrets
+from merchant_sync.parts import SERVICES
 from platforms.registry import PLATFORMS
 from service.service_auth import identify_caller, parse_key_hashes
 
 LOGIN = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
+FETCHERS = [name for name in SERVICES if name.endswith("-fetcher")]
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
     gateway, scheduler = (parse_key_hashes(folders[part]["INTERNAL_KEY_HASHES"]) for part in ("gateway", "scheduler"))
     at_gateway = {part: callers for part in folders if (callers := list_callers(folders[part], gateway))}
     at_scheduler = {part: callers for part in folders if (callers := list_callers(folders[part], scheduler))}
-    callers = ("scheduler", "data-api", "shopify-fetcher", "facebook-fetcher", "operator")
+    callers = ("scheduler", "data-api", *FETCHERS, "operator")
     assert at_gateway == {part: {part} for part in callers}
     assert at_scheduler == {part: {part} for part in ("gateway", "operator")}
 
@@ -45,7 +47,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == 7
+    assert len(set(keys)) == len(keys) == len(FETCHERS) + 5
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
         ),
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
+        ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )

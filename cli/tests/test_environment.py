@@ -14,6 +14,7 @@ from service.known_settings import find_misspelt_settings
 from service.service_auth import identify_caller, parse_key_hashes
 
 ROOT = Path(__file__).parents[2]
+FETCHERS = [name for name in SERVICES if name.endswith("-fetcher")]
 PORTS = {
     "kafka": 1,
     "postgres": 2,
@@ -32,6 +33,7 @@ PORTS = {
     "data-api-public": 15,
     "data-api-2": 16,
     "data-api-2-public": 17,
+    "phpmyadmin-fetcher": 18,
 }
 
 
@@ -125,7 +127,7 @@ def test_only_the_data_api_knows_the_operators_keys_for_it_and_its_replica(secre
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
     for service, setting, callers in (
-        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", "shopify-fetcher", "facebook-fetcher")),
+        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS)),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
     ):
         hashes = parse_key_hashes(env.build_service_settings(service, service)["INTERNAL_KEY_HASHES"])

@@ -30,6 +30,7 @@ from data_api.settings import DataApiSettings
 from facebook_fetcher.settings import FacebookFetcherSettings
 from gateway.settings import GatewaySettings
 from merchant_sync.app import app
+from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
 from spaces_writer.settings import WriterSettings
@@ -63,6 +64,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "spaces-writer": WriterSettings,
     "shopify-fetcher": ShopifyFetcherSettings,
     "facebook-fetcher": FacebookFetcherSettings,
+    "phpmyadmin-fetcher": PhpMyAdminFetcherSettings,
 }
 
 
