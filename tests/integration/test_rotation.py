@@ -13,7 +13,7 @@ from merchant_sync.access import resolve_access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import SECRETS
 from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SERVICES, SPACES, SPACES_WRITER
-from platforms.registry import PLATFORMS
+from platforms.registry import PLATFORMS, load_role
 from rolling_restart import Phase, count_outcomes, run_phase
 from topic_reader import TopicContents
 from world import World, wait_until
@@ -101,9 +101,10 @@ def create_key() -> str:
 
 def set_new_app_secrets(installation: Installation) -> None:
     """Give the gateway new secrets of the apps, besides those with which the platforms still sign."""
-    for slug in PLATFORMS:
-        name = f"{slug}_app_secret" if f"{slug}_app_secret" in installation.secrets else f"{slug}_api_secret"
-        installation.stack.given[f"{name.upper()}_PREVIOUS"] = installation.secrets[name]
+    settings = (setting.name for platform in PLATFORMS for setting in load_role(platform, "manifest").MANIFEST.settings)
+    for previous in (name for name in settings if name.endswith("_SECRET_PREVIOUS")):
+        name = previous.removesuffix("_PREVIOUS").lower()
+        installation.stack.given[previous] = installation.secrets[name]
         installation.secrets[name] = secrets.token_hex(16)
 
 

@@ -91,6 +91,8 @@ class Parts:
     http: "AsyncClient"
     now: Callable[[], int]
     """Returns the time in milliseconds since 1970."""
+    clock: Callable[[], float] = time.monotonic
+    """Returns seconds that never go back: the time of the limits for strangers."""
 
     @property
     def configured_adapters(self) -> list[PlatformAdapter]:
@@ -111,7 +113,11 @@ class Parts:
     def refusals(self) -> ClientRateLimiter:
         """Limits the requests of strangers that are refused, those to all routes of platforms together."""
         return ClientRateLimiter(
-            "refused deliveries", self.addresses, per_client=REFUSALS_PER_CLIENT, per_process=REFUSALS_PER_PROCESS
+            "refused deliveries",
+            self.addresses,
+            per_client=REFUSALS_PER_CLIENT,
+            per_process=REFUSALS_PER_PROCESS,
+            clock=self.clock,
         )
 
     @cached_property
@@ -155,7 +161,11 @@ def create_applications(parts: Parts, checks: Mapping[str, Check]) -> tuple[Asgi
     ]
     application = _create_public_application(parts, cache_checks(hide_check_reasons(checks)))
     sign_ins = ClientRateLimiter(
-        "sign-ins", parts.addresses, per_client=SIGN_INS_PER_CLIENT, per_process=SIGN_INS_PER_PROCESS
+        "sign-ins",
+        parts.addresses,
+        per_client=SIGN_INS_PER_CLIENT,
+        per_process=SIGN_INS_PER_PROCESS,
+        clock=parts.clock,
     )
     limited = SignInRateLimit(application, sign_ins, parts.adapters)
     safe = SafeHeaders(limited, https_only=has_https_origin(parts.configured_adapters))

@@ -340,6 +340,7 @@ class World:
         *,
         shopify: ShopifySettings | None = None,
         facebook: FacebookSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts a new gateway on the same database. Settings of a platform that are not passed stay as they are."""
         self.settings = settings
@@ -378,6 +379,7 @@ class World:
             metrics=create_metrics(topics, 1)[0],
             http=self.outside,
             now=get_time_ms,
+            clock=clock,
         )
         self.public, _, self.internal = create_applications(self.parts, checks or {})
         self.service = httpx.AsyncClient(transport=httpx.ASGITransport(self.internal), base_url="http://inside")

@@ -14,8 +14,9 @@ BURST = SIGN_INS_PER_CLIENT.burst
 
 @pytest.fixture
 def limited(world_without_database: Any) -> Any:
-    """A gateway behind a known proxy."""
-    world_without_database.restart(world_without_database.settings.model_copy(update={"trusted_proxies": PROXY}))
+    """A gateway behind a known proxy, for which no time passes."""
+    settings = world_without_database.settings.model_copy(update={"trusted_proxies": PROXY})
+    world_without_database.restart(settings, clock=lambda: 0.0)
     return world_without_database
 
 
