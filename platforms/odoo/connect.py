@@ -43,7 +43,7 @@ _STOCK_ID = re.compile(r"[1-9][0-9]{0,17}-[1-9][0-9]{0,17}")
 
 
 class OdooConnector:
-    """Tries logins at Odoos. `now` returns the time in ms, `elapsed` seconds of a monotonic clock."""
+    """Tries logins at Odoos. `open_http` returns a client for one try, `now` the time in ms."""
 
     fields = (
         CredentialField("url", "Address of Odoo", hint="as in your browser, e.g. https://acme.odoo.com"),
@@ -54,10 +54,9 @@ class OdooConnector:
         CredentialField("key", "API key", secret=True, hint="made in Odoo under Preferences, Account Security"),
     )
 
-    def __init__(self, settings: Settings, now: Callable[[], int]) -> None:
-        self._allowed_hosts = settings.odoo_allowed_hosts
+    def __init__(self, open_http: Callable[[], httpx.AsyncClient], now: Callable[[], int]) -> None:
+        self._open_http = open_http
         self._now = now
-        self._resolver = Resolver()
         self._refusals = RefusalLimit()
 
     async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
@@ -78,7 +77,7 @@ class OdooConnector:
 
     async def is_token_valid(self, account: str, token: str) -> bool:  # noqa: ARG002
         """Return whether the key is accepted. Raises TransientError when that cannot be told."""
-        async with create_http_client(self._allowed_hosts, self._resolver.resolve) as http:
+        async with self._open_http() as http:
             try:
                 await OdooClient(OdooHttp(http), decode_login(token), KnownTransports()).authenticate()
             except KeyRefusedError:
@@ -101,7 +100,7 @@ class OdooConnector:
     @asynccontextmanager
     async def _open(self, login: OdooLogin) -> AsyncIterator[OdooClient]:
         """Open a client of a login. Errors in the block become those of `Credentials.check_credentials`."""
-        async with create_http_client(self._allowed_hosts, self._resolver.resolve) as http:
+        async with self._open_http() as http:
             try:
                 yield OdooClient(OdooHttp(http), login, KnownTransports())
             except KeyRefusedError:
@@ -156,7 +155,8 @@ def create_adapter(
     now: Callable[[], int],
 ) -> PlatformAdapter:
     """Return the gateway's adapter for Odoo."""
-    connector = OdooConnector(settings, now)
+    resolver = Resolver()
+    connector = OdooConnector(lambda: create_http_client(settings.odoo_allowed_hosts, resolver.resolve), now)
     return PlatformAdapter(
         manifest=MANIFEST,
         is_configured=settings.is_configured,
