@@ -1,18 +1,20 @@
-"""What the fetcher needs of a session at an Odoo: a few methods, which `platforms.odoo.session` implements."""
+"""What the fetcher needs of a session at an Odoo, and the ways in which it always asks."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
-Row = dict[str, Any]
-"""A record as Odoo gives it: its fields by name."""
-Domain = list[Any]
-"""A search condition in Odoo's own form, e.g. `[("id", ">", 5)]`."""
-ALL = {"active_test": False}
+from platforms.odoo.calls import Context, Domain, Row
+
+ROWS_PER_CALL = 500
+"""The most rows that are asked for at once."""
+ALL: Context = {"active_test": False}
 """The context in which archived records are found as well."""
+Clock = Callable[[], float]
+"""Returns seconds since the Unix epoch."""
 
 
 class RecordsSession(Protocol):
-    """Reads the records of one database. Its methods raise the errors of `platform_sdk` and `platforms.odoo.errors`."""
+    """Reads the records of one database, as `platforms.odoo.session.OdooSession` does."""
 
     async def authenticate(self) -> int:
         """Return the user's id. A key that was removed shows only here at once."""
@@ -27,17 +29,43 @@ class RecordsSession(Protocol):
         order: str = "id",
         limit: int | None = None,
         offset: int = 0,
-        context: Mapping[str, object] | None = None,
+        context: Context | None = None,
     ) -> list[Row]:
         """Return the records that meet the condition, with these fields."""
         ...
 
-    async def search_count(
-        self, model: str, domain: Domain, *, context: Mapping[str, object] | None = None
-    ) -> int:
+    async def search_count(self, model: str, domain: Domain, *, context: Context | None = None) -> int:
         """Return how many records meet the condition."""
         ...
 
-    async def get_fields(self, model: str) -> Mapping[str, Mapping[str, Any]]:
+    async def get_fields(self, model: str) -> Mapping[str, Row]:
         """Return the model's fields that the user may read, by name."""
         ...
+
+
+async def list_pages(
+    session: RecordsSession, model: str, domain: Domain, fields: Sequence[str], *, after: int = 0
+) -> AsyncIterator[list[Row]]:
+    """Yield the records that meet the condition in the order of their ids, archived ones too, page by page."""
+    while True:
+        rows = await session.search_read(
+            model, [*domain, ("id", ">", after)], fields, order="id", limit=ROWS_PER_CALL, context=ALL
+        )
+        if rows:
+            yield rows
+        if len(rows) < ROWS_PER_CALL:
+            return
+        after = rows[-1]["id"]
+
+
+async def list_rows(
+    session: RecordsSession, model: str, field: str, ids: Iterable[int], fields: Sequence[str], *conditions: object
+) -> list[Row]:
+    """Return all records that have one of `ids` in `field`, archived ones too; none without a call for no ids."""
+    found: list[Row] = []
+    wanted = sorted(set(ids))
+    for begin in range(0, len(wanted), ROWS_PER_CALL):
+        domain = [(field, "in", wanted[begin : begin + ROWS_PER_CALL]), *conditions]
+        async for rows in list_pages(session, model, domain, fields):
+            found += rows
+    return found
