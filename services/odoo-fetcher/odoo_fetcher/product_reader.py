@@ -16,6 +16,7 @@ from platform_sdk.errors import AccessDeniedError
 from platforms.odoo.calls import Row
 
 log = structlog.get_logger()
+LINE = "product.template.attribute.line"
 LINE_FIELDS = ("id", "product_tmpl_id", "attribute_id", "value_ids", "sequence")
 OPTION_FIELDS = ("id", "attribute_id", "product_attribute_value_id", "price_extra")
 IMAGE_FIELDS = ("id", "product_tmpl_id", "sequence")
@@ -54,7 +55,8 @@ class ProductReader:
     async def _read_parts(self, templates: Sequence[Row]) -> ProductParts:
         session, ids = self._session, [row["id"] for row in templates]
         variants = await list_rows(session, VARIANT, "product_tmpl_id", ids, self._fields.variant_fields)
-        lines = await list_rows(session, "product.template.attribute.line", "product_tmpl_id", ids, LINE_FIELDS)
+        # Without the archived ones: those are what a template had once, and old variants still refer to.
+        lines = await list_rows(session, LINE, "product_tmpl_id", ids, LINE_FIELDS, context=None)
         option_ids = _collect_ids(variants, "product_template_attribute_value_ids")
         options = await list_rows(session, "product.template.attribute.value", "id", option_ids, OPTION_FIELDS)
         parts = ProductParts(variants, lines, options, await self._read_names(templates, lines, options))

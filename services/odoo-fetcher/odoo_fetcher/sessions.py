@@ -44,12 +44,21 @@ class RecordsSession(Protocol):
 
 
 async def list_pages(
-    session: RecordsSession, model: str, domain: Domain, fields: Sequence[str], *, after: int = 0
+    session: RecordsSession,
+    model: str,
+    domain: Domain,
+    fields: Sequence[str],
+    *,
+    after: int = 0,
+    context: Context | None = ALL,
 ) -> AsyncIterator[list[Row]]:
-    """Yield the records that meet the condition in the order of their ids, archived ones too, page by page."""
+    """Yield the records that meet the condition in the order of their ids, page by page; archived ones too by default.
+
+    Pages begin behind an id, not at a `write_date`: Odoo gives times in seconds and compares microseconds.
+    """
     while True:
         rows = await session.search_read(
-            model, [*domain, ("id", ">", after)], fields, order="id", limit=ROWS_PER_CALL, context=ALL
+            model, [*domain, ("id", ">", after)], fields, order="id", limit=ROWS_PER_CALL, context=context
         )
         if rows:
             yield rows
@@ -59,13 +68,19 @@ async def list_pages(
 
 
 async def list_rows(
-    session: RecordsSession, model: str, field: str, ids: Iterable[int], fields: Sequence[str], *conditions: object
+    session: RecordsSession,
+    model: str,
+    field: str,
+    ids: Iterable[int],
+    fields: Sequence[str],
+    *conditions: object,
+    context: Context | None = ALL,
 ) -> list[Row]:
-    """Return all records that have one of `ids` in `field`, archived ones too; none without a call for no ids."""
+    """Return all records that have one of `ids` in `field`, archived ones too by default. No ids take no call."""
     found: list[Row] = []
     wanted = sorted(set(ids))
     for begin in range(0, len(wanted), ROWS_PER_CALL):
         domain = [(field, "in", wanted[begin : begin + ROWS_PER_CALL]), *conditions]
-        async for rows in list_pages(session, model, domain, fields):
+        async for rows in list_pages(session, model, domain, fields, context=context):
             found += rows
     return found
