@@ -1,18 +1,19 @@
 """What a full sync knows of a database, and leaves for the next one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
+from contracts.events import MAX_STATE_BYTES
 from odoo_fetcher.windows import Window, decode_window
 
 FULL_SECONDS = 24 * 3600 - 60
 """After this time everything is read again, whatever the windows say. A daily poll must not come just before it."""
 RARE_SECONDS = 300
 """How often names of tags, categories and the like are looked at, and the small resources are read."""
-MAX_LISTED = 300
+MAX_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,14 @@ class ReadState:
         return not 0 <= now - self.rare_at < RARE_SECONDS
 
     def encode(self) -> str:
-        """Return the state as text."""
+        """Return the state as text. One that is too long forgets the ids of recent records: they are a help only."""
+        text = self._encode()
+        if len(text) <= MAX_STATE_BYTES:
+            return text
+        windows = {model: replace(window, recent=()) for model, window in self.windows.items()}
+        return replace(self, windows=windows)._encode()
+
+    def _encode(self) -> str:
         values = {
             "digest": self.digest,
             "full_at": self.full_at,

@@ -83,7 +83,9 @@ class StockReader:
     async def _map(self, quants: Sequence[Row], read_at: int) -> list[Record]:
         grouped = group_quants(quants)
         product_ids = {product for product, _ in grouped}
-        products = {row["id"]: row for row in await list_rows(self._session, VARIANT, "id", product_ids, PRODUCT_FIELDS)}
+        products = {
+            row["id"]: row for row in await list_rows(self._session, VARIANT, "id", product_ids, PRODUCT_FIELDS)
+        }
         places = {place for _, place in grouped}
         locations = {row["id"]: row for row in await list_rows(self._session, LOCATION, "id", places, LOCATION_FIELDS)}
         return [
@@ -94,5 +96,3 @@ class StockReader:
 
     def _read_clock(self) -> int:
         return round(self._now() * 1000)
-
-

@@ -30,7 +30,8 @@ class WatchedModel:
     `fields` are many2one fields. Of them, or of `id`, `template`, `product` and `locations` name those that hold the
     template, the variant and the locations that a record is about. Where no field names a template or a variant,
     `template_lookup` or `product_lookup` finds those that show the record. `is_counted` says that records with
-    old times become fewer only when they are deleted. `is_rare` models are looked at less often.
+    old times become fewer only when they are deleted. Those with `remembers` are remembered while they are new, so that
+    their deletion shows. `is_rare` models are looked at less often.
     """
 
     model: str
@@ -42,6 +43,7 @@ class WatchedModel:
     template_lookup: Lookup | None = None
     product_lookup: Lookup | None = None
     is_counted: bool = False
+    remembers: bool = False
     is_rare: bool = False
 
     def select(self, row: Row) -> SeenRow:
@@ -59,10 +61,14 @@ class WatchedModel:
         return bool(self.product or self.product_lookup)
 
 
-_TEMPLATES = WatchedModel(TEMPLATE, template="id", is_counted=True)
-_VARIANTS = WatchedModel(VARIANT, ("product_tmpl_id",), template="product_tmpl_id", product="id", is_counted=True)
+_TEMPLATES = WatchedModel(TEMPLATE, template="id", is_counted=True, remembers=True)
+_VARIANTS = WatchedModel(
+    VARIANT, ("product_tmpl_id",), template="product_tmpl_id", product="id", is_counted=True, remembers=True
+)
 _PRICES = WatchedModel("product.template.attribute.value", ("product_tmpl_id",), template="product_tmpl_id")
-_QUANTS = WatchedModel(QUANT, ("product_id", "location_id"), product="product_id", locations=("location_id",))
+_QUANTS = WatchedModel(
+    QUANT, ("product_id", "location_id"), product="product_id", locations=("location_id",), remembers=True
+)
 _MOVES = WatchedModel(
     "stock.move.line",
     ("product_id", "location_id", "location_dest_id"),

@@ -73,6 +73,7 @@ class WindowLook:
 
     before: Window
     now: float
+    remembers: bool = True
     _latest: str = field(init=False, default="")
     _old_sums: list[int] = field(init=False, default_factory=lambda: [0] * GROUPS)
     _new_sums: list[int] = field(init=False, default_factory=lambda: [0] * GROUPS)
@@ -100,7 +101,7 @@ class WindowLook:
             self._old_sums[group] = (self._old_sums[group] + number) % 2**32
             if written >= next_since:
                 self._new_sums[group] = (self._new_sums[group] + number) % 2**32
-                if len(self._recent) <= MAX_REMEMBERED:
+                if self.remembers and len(self._recent) <= MAX_REMEMBERED:
                     self._recent.append(row)
 
     def find_changed_groups(self) -> frozenset[int]:

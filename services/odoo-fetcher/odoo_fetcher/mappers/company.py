@@ -62,9 +62,7 @@ def _map_warehouse(row: Row, locations: list[dict[str, Any]], read_at: int) -> R
     return _build_record("warehouses", row, body, read_at, {"name": body["name"], "code": body["code"]})
 
 
-def _build_record(
-    resource: str, row: Row, body: dict[str, Any], read_at: int, lookup_fields: dict[str, Any]
-) -> Record:
+def _build_record(resource: str, row: Row, body: dict[str, Any], read_at: int, lookup_fields: dict[str, Any]) -> Record:
     # Without `updated_at`: the names of others, such as a currency, are in the body and have times of their own.
     return Record(
         resource=resource,

@@ -20,7 +20,7 @@ def join_key(key: StockKey) -> str:
 def split_key(record_id: str) -> StockKey | None:
     """Return the product and the location that the id of a record names; None for a text of another form."""
     product, _, location = record_id.partition("-")
-    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (product, location)):
+    if not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in (product, location)):
         return None
     key = (int(product), int(location))
     return key if join_key(key) == record_id else None
@@ -36,9 +36,7 @@ def group_quants(rows: Sequence[Row]) -> dict[StockKey, list[Row]]:
     return grouped
 
 
-def map_stock(
-    key: StockKey, quants: Sequence[Row], product: Row, locations: Mapping[int, Row], read_at: int
-) -> Record:
+def map_stock(key: StockKey, quants: Sequence[Row], product: Row, locations: Mapping[int, Row], read_at: int) -> Record:
     """Return the record of what is there of a product at a location.
 
     It has no `updated_at`: a quant that becomes empty is deleted, and the latest change of those left is an earlier one.
