@@ -74,7 +74,10 @@ class OdooCalls(ABC):
     async def read(
         self, model: str, ids: Sequence[int], fields: Sequence[str], *, context: Context | None = None
     ) -> list[Row]:
-        """Return these fields of records. Raises MissingRecordError when one of them does not exist."""
+        """Return these fields of records.
+
+        One that does not exist is left out, or raises MissingRecordError where a field is computed of others.
+        """
         if not ids:
             return []
         rows: list[Row] = await self.call(model, "read", list(ids), context=context, fields=list(fields))

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-ACCOUNT = r"(?!.{201})[a-z0-9._~-]+(?::[1-9][0-9]{0,4})?/[A-Za-z0-9][A-Za-z0-9_.-]*"
+ACCOUNT = r"(?!.{201})(?:[a-z0-9._-]|~3A)+(?::[1-9][0-9]{0,4})?/[A-Za-z0-9][A-Za-z0-9_.-]*"
 """A regular expression of the names of databases. Odoo itself makes none with other characters."""
 MAX_CHARACTERS = 200
 """A longer name is refused: a connection's name has at most 255 characters, and object keys have a limit, too."""
 _DATABASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_HOST = re.compile(r"(?![.]+$)[a-z0-9._-]+|[0-9a-f:.]+")
+_HOST = re.compile(r"(?![.]+$)[a-z0-9._-]+|[0-9a-f.]*:[0-9a-f:.]*")
 _COLON = "~3A"
 _MAX_PORT = 65_535
 _DEFAULT_PORTS = {"https": 443, "http": 80}
