@@ -209,7 +209,7 @@ async def test_a_changed_variant_changes_its_product(shop: Any) -> None:
 
 async def test_many_changes_of_one_moment_are_all_read_and_only_once(shop: Any) -> None:
     await shop.sync()
-    shop.pass_time(POLL)
+    await settle(shop)
     for number in range(4_500):
         add_product(shop.odoo, f"Imported {number}", f"IMP-{number}")
     read = await shop.sync_in_steps()
