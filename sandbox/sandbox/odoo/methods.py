@@ -9,6 +9,7 @@ from sandbox.odoo import access, loading, reading
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.errors import AccessError, ServerFault, UserError, build_value_error
 from sandbox.odoo.fields import NEWEST, OLDEST
+from sandbox.odoo.models import inventory
 
 Ids = list[int]
 
@@ -174,7 +175,12 @@ METHODS: dict[str, MethodDefinition] = {
 }
 """The methods that every model has."""
 
-MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {}
+MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
+    (inventory.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
+    (inventory.QUANT, "action_apply_inventory"): MethodDefinition(
+        inventory.action_apply_inventory, needs_ids=True, right="write"
+    ),
+}
 """The methods that one model has."""
 
 

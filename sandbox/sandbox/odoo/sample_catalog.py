@@ -28,6 +28,8 @@ def generate_database(env: Environment, recipe: Recipe, setup: Setup) -> None:
     """Create the records of a new database."""
     _create_server_records(env, setup)
     _create_product_lists(env)
+    if "stock" in setup.apps:
+        _create_warehouse(env)
     random = Random(recipe.seed)
     for number in range(recipe.products):
         _create_product(env, random, number)
@@ -72,6 +74,22 @@ def _create_product_lists(env: Environment) -> None:
     env.write("res.company", [1], {"account_sale_tax_id": tax})
     everything = _add(env, "product.category", "product.product_category_all", name="All")
     _add(env, "product.category", "product.product_category_1", name="Saleable", parent_id=everything)
+
+
+def _create_warehouse(env: Environment) -> None:
+    view = _add(env, "stock.location", "stock.stock_location_locations", name="Physical Locations", usage="view")
+    partners = _add(env, "stock.location", "stock.stock_location_locations_partner", name="Partners", usage="view")
+    virtual = _add(env, "stock.location", "stock.stock_location_locations_virtual", name="Virtual Locations", usage="view")
+    _add(env, "stock.location", "stock.stock_location_suppliers", name="Vendors", usage="supplier", location_id=partners)
+    _add(env, "stock.location", "stock.stock_location_customers", name="Customers", usage="customer",
+         location_id=partners)  # fmt: skip
+    warehouse = _add(env, "stock.location", "stock.stock_location_warehouse", name="WH", usage="view", location_id=view,
+                     company_id=1)  # fmt: skip
+    stock = _add(env, "stock.location", "stock.stock_location_stock", name="Stock", location_id=warehouse, company_id=1)
+    _add(env, "stock.location", "stock.location_inventory", name="Inventory adjustment", usage="inventory",
+         location_id=virtual, company_id=1)  # fmt: skip
+    _add(env, "stock.warehouse", "stock.warehouse0", name="My Company", code="WH", view_location_id=warehouse,
+         lot_stock_id=stock)  # fmt: skip
 
 
 def _create_product(env: Environment, random: Random, number: int) -> None:

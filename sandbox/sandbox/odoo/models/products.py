@@ -7,7 +7,7 @@ from sandbox.odoo.fields import (
     FieldDefinition, Fields, ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer, many2many,
     many2one, number, one2many, text,
 )  # fmt: skip
-from sandbox.odoo.models import images, variants
+from sandbox.odoo.models import images, stock, variants
 
 _ACTIVE = boolean("active", "Active", default=True)
 _NAME = char("name", "Name", required=True, translate=True)
@@ -24,7 +24,7 @@ def add_models(models: ModelList) -> None:
             name_record=_name_product, before_create=variants.prepare_template,
             after_create=variants.create_variants, after_write=variants.follow_template,
         ),
-        (*_TEMPLATE_FIELDS, *_KIND_FIELDS, *images.build_fields("image_1920")),
+        (*_TEMPLATE_FIELDS, *_KIND_FIELDS, *images.build_fields("image_1920"), *stock.build_template_fields()),
     )  # fmt: skip
     models.add(
         ModelDefinition(
@@ -33,7 +33,10 @@ def add_models(models: ModelList) -> None:
             after_create=variants.complete_variants, before_write=variants.check_barcodes,
             after_write=variants.follow_variants, before_unlink=variants.forget_variants,
         ),
-        (*_VARIANT_FIELDS, *images.build_fields("image_variant_1920"), *images.build_variant_fields()),
+        (
+            *_VARIANT_FIELDS, *images.build_fields("image_variant_1920"), *images.build_variant_fields(),
+            *stock.build_variant_fields(),
+        ),
     )  # fmt: skip
     _add_attributes(models)
 
