@@ -176,12 +176,22 @@ class Environment:
         for term in reversed(order.split(",")):
             name, _, direction = term.strip().partition(" ")
             field = self.get_fields(model).get(name)
-            if field is None or not (field.is_stored or field.through):
-                raise build_value_error(f"Invalid field {name!r} on model {model!r}" if field is None else
-                                        f"Cannot convert field {model}.{name} to SQL")  # fmt: skip
+            if field is None:
+                raise build_value_error(f"Invalid field {name!r} on model {model!r}")
+            if not (field.is_stored or field.through):
+                raise build_value_error(f"Cannot convert field {model}.{name} to SQL")
             descending = direction.strip().lower().startswith("desc")
-            rows = sorted(rows, key=lambda row: self._build_key(model, row, field), reverse=descending)
+            rows = self._order_by(model, rows, field, reverse=descending)
         return rows
+
+    def _order_by(self, model: str, rows: list[Row], field: FieldDefinition, *, reverse: bool) -> list[Row]:
+        if field.type == "many2one":
+            linked = {row["id"]: self.get_value(model, row, field.name) for row in rows}
+            everything = self.with_context(active_test=False)
+            ordered = everything.sort(field.relation, {number for number in linked.values() if number is not None})
+            ranks = {number: rank for rank, number in enumerate(ordered)}
+            return sorted(rows, key=lambda row: ranks.get(linked[row["id"]], len(ranks)), reverse=reverse)
+        return sorted(rows, key=lambda row: self._build_key(model, row, field), reverse=reverse)
 
     def _build_key(self, model: str, row: Row, field: FieldDefinition) -> tuple[bool, Any]:
         value = self.get_value(model, row, field.name)
@@ -189,8 +199,5 @@ class Environment:
             return False, bool(value)
         if value is None:
             return True, 0
-        if field.type == "many2one":
-            parent = self.database.find(field.relation, value)
-            return False, self.name_record(field.relation, parent).lower() if parent else ""
         return False, value.lower() if isinstance(value, str) else value
 

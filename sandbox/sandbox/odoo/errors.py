@@ -29,6 +29,19 @@ class ValidationError(OdooError):
     name = "odoo.exceptions.ValidationError"
 
 
+class MissingValueError(ValidationError):
+    """A field that must have a value has none. `label` is what people call the field."""
+
+    def __init__(self, model: str, description: str, field: str, label: str) -> None:
+        super().__init__(
+            "The operation cannot be completed:\n- Create/update: a mandatory field is not set.\n"
+            "- Delete: another model requires the record being deleted. If possible, archive it instead.\n\n"
+            f"Model: {description} ({model})\nField: {label} ({field})\n"
+        )
+        self.field = field
+        self.label = label
+
+
 class RedirectWarning(OdooError):
     """A person should go elsewhere first."""
 

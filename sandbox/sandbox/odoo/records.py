@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.odoo.errors import MissingError, ValidationError, build_value_error
+from sandbox.odoo.errors import MissingError, MissingValueError, ValidationError, build_value_error
 from sandbox.odoo.fields import LOG_FIELDS, NUMERIC, TO_MANY, FieldDefinition, Row
 
 if TYPE_CHECKING:
@@ -44,7 +44,16 @@ def create_record(env: "Environment", model: str, values: Mapping[str, Any]) -> 
     if definition.after_create:
         definition.after_create(env, [number])
     _write_others(env, model, number, given)
+    module = env.context.get("_import_current_module")
+    if module and isinstance(values.get("id"), str):
+        _add_external_id(env, module, values["id"], model, number)
     return number
+
+
+def _add_external_id(env: "Environment", module: str, external_id: str, model: str, number: int) -> None:
+    """Add the external id that a row of an import has for a record in a list."""
+    module, name = external_id.split(".", 1) if "." in external_id else (module, external_id)
+    env.create("ir.model.data", {"module": module, "name": name, "model": model, "res_id": number})
 
 
 def write_records(env: "Environment", model: str, numbers: Sequence[int], values: Mapping[str, Any]) -> None:
@@ -123,12 +132,7 @@ def _apply_changes(env: "Environment", model: str, row: Row, changes: Row) -> Ro
 def _require_values(env: "Environment", model: str, row: Row) -> None:
     for name, field in env.get_fields(model).items():
         if field.required and _is_plain(field) and row.get(name) is None and field.type not in NUMERIC:
-            description = env.models[model].description
-            raise ValidationError(
-                "The operation cannot be completed:\n- Create/update: a mandatory field is not set.\n"
-                "- Delete: another model requires the record being deleted. If possible, archive it instead.\n\n"
-                f"Model: {description} ({model})\nField: {field.string} ({name})\n"
-            )
+            raise MissingValueError(model, env.models[model].description, name, field.string)
 
 
 def _write_lists(env: "Environment", model: str, number: int, values: Mapping[str, Any]) -> None:

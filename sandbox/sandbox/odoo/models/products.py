@@ -46,7 +46,7 @@ def _name_product(env: Environment, row: Row) -> str:
     name, code = env.get_value(model, row, "name") or "", env.get_value(model, row, "default_code")
     if model == "product.product":
         values = ", ".join(
-            env.name_record("product.template.attribute.value", env.find("product.template.attribute.value", number))
+            str(variants.name_value(env, env.find("product.template.attribute.value", number)))
             for number in variants.list_distinguishing_values(env, row)
         )
         name = f"{name} ({values})" if values else name
