@@ -4,6 +4,7 @@ Errors are messages in the answer. What is written for the rows of one call is o
 """
 
 from collections.abc import Mapping, Sequence
+import re
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -48,7 +49,7 @@ def load_rows(env: Environment, model: str, names: Sequence[str], rows: Sequence
     """Create or change records; return `ids`, `messages` and `nextrow`. With an error, `ids` is false."""
     module = str(env.context.get("module") or _MODULE)
     load = _Load(env.with_context(_import_current_module=module))
-    paths = [tuple(name.replace(".id", "/.id").replace(":id", "/id").strip("/").split("/")) for name in names]
+    paths = [tuple(re.sub(r"([^/]):id", r"\1/id", re.sub(r"([^/])\.id", r"\1/.id", name)).split("/")) for name in names]
     extracted = _extract(load.env, model, paths, [list(row) for row in rows])
     ids: list[int] = []
     try:

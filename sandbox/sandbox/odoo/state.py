@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.odoo.authentication import ADMIN, Authenticator, add_key
 from sandbox.odoo.database import OdooDatabase
 from sandbox.odoo.environment import Environment
-from sandbox.odoo.errors import OdooError, ServerFault
+from sandbox.odoo.errors import ServerFault
 from sandbox.odoo.faults import Faults, Setup
 from sandbox.odoo.fields import ModelList
 from sandbox.odoo.models import images, products, server, stock
@@ -106,20 +106,31 @@ class OdooState:
         self.find_database(name)
         return self._authenticators[name]
 
-    def run(self, name: str, user: int, call: Callable[[Environment], Any]) -> Any:
-        """Run a call in a transaction of its own, and return its result. Raises OdooError; nothing is written then."""
+    def run(self, name: str, user: int, call: Callable[[Environment], Any], began_at: str = "") -> Any:
+        """Run a call in a transaction of its own, and return its result. Raises OdooError; nothing is written then.
+
+        `began_at` is when the transaction began; without it, now.
+        """
         database = self.find_database(name)
-        with database.begin() as transaction:
+        with database.begin(began_at) as transaction:
             return call(Environment(database, user, {}, transaction.now))
 
-    def run_method(self, name: str, user: int, model: str, method: str, call: Callable[[Environment], Any]) -> Any:
-        """Run a client's call of a method, which is counted and may have the fault of two writers at once."""
-        self.statistics.calls[f"{model}.{method}"] += 1
-        try:
-            return self.run(name, user, call)
-        except OdooError as error:
-            self.statistics.errors[error.name] += 1
-            raise
+    def count_records(self, name: str) -> dict[str, int]:
+        """Return the numbers of templates, variants and quants of a database. Raises KeyError if there is none."""
+        models = {"products": "product.template", "variants": "product.product", "quants": "stock.quant"}
+        return {key: len(self.databases[name].list_rows(model)) for key, model in models.items()}
+
+    def forget_logins(self) -> None:
+        """Forget which keys were accepted and refused."""
+        for authenticator in self._authenticators.values():
+            authenticator.forget()
+
+    def reset(self) -> None:
+        """Bring everything but the key back to the beginning."""
+        self.setup, self.faults, self.statistics = Setup(), Faults(), Statistics()
+        for name in list(self.databases):
+            self.delete_database(name)
+        self.create_database(Recipe(name=FIRST_DATABASE))
 
     def close(self) -> None:
         """Close the file."""

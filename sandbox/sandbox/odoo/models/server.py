@@ -1,5 +1,8 @@
 """Models of the server itself: companies, users and their keys, currencies, external ids, apps, parameters."""
 
+from typing import Any
+
+from sandbox.odoo.access import SUPERUSER
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.fields import (
     ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer, many2many, many2one, moment, number, text,
@@ -65,6 +68,10 @@ def _add_companies(models: ModelList) -> None:
 
 
 
+def _hide_keys_of_others(env: Environment, domain: list[Any]) -> list[Any]:
+    return domain if env.user == SUPERUSER else [("user_id", "=", env.user), *domain]
+
+
 def _add_users(models: ModelList) -> None:
     models.add(
         ModelDefinition("res.groups", "Access Groups", {}, order="name"),
@@ -92,7 +99,7 @@ def _add_users(models: ModelList) -> None:
         ),
     )
     models.add(
-        ModelDefinition("res.users.apikeys", "Users API Keys", {}, order="id"),
+        ModelDefinition("res.users.apikeys", "Users API Keys", {}, order="id", search_filter=_hide_keys_of_others),
         (
             char("name", "Description", required=True, readonly=True),
             many2one("user_id", "User", "res.users", required=True, readonly=True, ondelete="cascade"),
