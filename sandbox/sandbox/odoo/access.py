@@ -82,4 +82,3 @@ def check_right(env: Environment, model: str, operation: str) -> None:
         f"{who if allowed else 'No group currently allows this operation.'}\n\n"
         "Contact your administrator to request access if necessary."
     )
-

@@ -44,7 +44,7 @@ def compile_leaf(env: "Environment", model: str, path: Any, relation: str, value
     if isinstance(path, int) and path in (0, 1):
         return lambda _: path == (1 if relation == "=" else 0)
     name, _, rest = str(path).partition(".")
-    if relation not in _PLAIN and relation not in _NEGATED or (relation in _NEWER_THAN_18 and env.version < 19):
+    if relation not in _PLAIN | _NEGATED.keys() or (relation in _NEWER_THAN_18 and env.version < 19):
         raise build_value_error(f"Invalid operator {relation!r} in domain term {(path, relation, value)!r}")
     field = env.get_fields(model).get(name)
     if field is None:

@@ -77,7 +77,8 @@ class Environment:
             parent = self.database.find(link.relation, row[field.through])
             value = self.get_value(link.relation, parent, name) if parent else None
         elif field.type == "one2many":
-            value = self.sort(field.relation, self.database.find_referring(field.relation, field.inverse_name, row["id"]))
+            children = self.database.find_referring(field.relation, field.inverse_name, row["id"])
+            value = self.sort(field.relation, children)
         elif field.translate:
             value = row.get("_lang", {}).get(self.language, {}).get(name, row.get(name))
         else:
@@ -200,4 +201,3 @@ class Environment:
         if value is None:
             return True, 0
         return False, value.lower() if isinstance(value, str) else value
-

@@ -3,8 +3,8 @@
 Errors are messages in the answer. What is written for the rows of one call is one transaction.
 """
 
-from collections.abc import Mapping, Sequence
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -19,7 +19,7 @@ NAME, EXTERNAL_ID, DATABASE_ID = "", "id", ".id"
 """What a reference names a record by. A path without a sub-field has the name."""
 _REFERENCES = (NAME, EXTERNAL_ID, DATABASE_ID)
 _MODULE = "__import__"
-_TRUE, _FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
+_FALSE = ("", "0", "false", "no")
 
 
 class ConversionError(Exception):
@@ -71,7 +71,7 @@ def _load_record(load: _Load, model: str, record: Row, info: Row, ids: list[int]
             continue
         definition = env.get_field(model, name)
         try:
-            values[name] = _convert(env, model, definition, value) if value else False
+            values[name] = _convert(env, definition, value) if value else False
         except ConversionError as error:
             load.add_error(info, str(error).format(field=definition.string), field=name, field_name=definition.string)
     number = _parse_database_id(load, model, record, info)
@@ -164,7 +164,7 @@ def _extract(env: Environment, model: str, paths: Sequence[Path], rows: list[lis
     return found
 
 
-def _convert(env: Environment, model: str, definition: FieldDefinition, value: Any) -> Any:
+def _convert(env: Environment, definition: FieldDefinition, value: Any) -> Any:
     """Return the value of a cell, or the records in cells, as `create` and `write` take it."""
     match definition.type:
         case "boolean":
@@ -195,11 +195,8 @@ def _convert(env: Environment, model: str, definition: FieldDefinition, value: A
 def _convert_boolean(value: Any) -> bool:
     if not isinstance(value, str):
         raise ServerFault("builtins.AttributeError", f"'{type(value).__name__}' object has no attribute 'lower'")
-    if value.lower() in _TRUE:
-        return True
-    if value.lower() in _FALSE:
-        return False
-    return True
+    # Another text is true as well, with a warning to people.
+    return value.lower() not in _FALSE
 
 
 def _get_reference(record: Mapping[str, Any]) -> tuple[str, str]:
@@ -252,7 +249,7 @@ def _convert_children(env: Environment, definition: FieldDefinition, records: Se
                 continue
             inner = env.get_field(model, name)
             try:
-                values[name] = _convert(env, model, inner, value) if value else False
+                values[name] = _convert(env, inner, value) if value else False
             except ConversionError as error:
                 raise ConversionError(str(error).replace("{field}", f"{{field}}/{inner.string}")) from None
         references = {name: value for name, value in record.items() if name in _REFERENCES and value}

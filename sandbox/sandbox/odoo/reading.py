@@ -46,11 +46,9 @@ def show_value(env: Environment, model: str, row: Row, field: FieldDefinition, *
 
 
 def _show_size(size: float) -> str:
-    for unit in ("bytes", "Kb", "Mb"):
-        if size < 1024:
-            break
-        size /= 1024
-    return f"{size:.2f} {unit}"
+    if size < 1024:
+        return f"{size:.2f} bytes"
+    return f"{size / 1024:.2f} Kb" if size < 1024**2 else f"{size / 1024**2:.2f} Mb"
 
 
 def describe_fields(

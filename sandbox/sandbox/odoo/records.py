@@ -87,7 +87,7 @@ def delete_records(env: "Environment", model: str, numbers: Sequence[int]) -> No
         if env.database.find(model, number) is None:
             continue
         for other, field in _list_referring_fields(env, model):
-            _release(env, other, field, sorted(env.database.find_referring(other, field.name, number)), model)
+            _release(env, other, field, sorted(env.database.find_referring(other, field.name, number)))
         for kind in ("ir.model.data", "ir.attachment"):
             for owned in env.database.find_owned(model, number, kind):
                 env.database.write(kind, owned, None)
@@ -150,9 +150,8 @@ def _write_others(env: "Environment", model: str, number: int, values: Mapping[s
         field = definition.fields[name]
         if field.through:
             inherited[name] = value
-        elif field.compute:
-            if field.inverse:
-                field.inverse(env, env.find(model, number), value)
+        elif field.compute and field.inverse:
+            field.inverse(env, env.find(model, number), value)
     if inherited and definition.inherits:
         parent, link = definition.inherits
         env.write(parent, [env.find(model, number)[link]], inherited)
@@ -242,7 +241,7 @@ def _list_referring_fields(env: "Environment", model: str) -> list[tuple[str, Fi
     ]
 
 
-def _release(env: "Environment", other: str, field: FieldDefinition, numbers: list[int], model: str) -> None:
+def _release(env: "Environment", other: str, field: FieldDefinition, numbers: list[int]) -> None:
     if not numbers:
         return
     if field.ondelete == "cascade":
@@ -256,5 +255,3 @@ def _release(env: "Environment", other: str, field: FieldDefinition, numbers: li
     else:
         for number in numbers:
             env.database.write(other, number, {**env.find(other, number), field.name: None})
-
-

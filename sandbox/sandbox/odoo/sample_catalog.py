@@ -13,7 +13,11 @@ from sandbox.odoo.environment import Environment
 from sandbox.odoo.faults import Setup
 from sandbox.sample_texts import ADJECTIVES, MATERIALS, NOUNS, TAGS, TYPES
 
-_SIZES, _COLORS = ("S", "M", "L", "XL"), ("Red", "Blue", "Black", "Ünique green")
+_ATTRIBUTES = (
+    ("Size", ("S", "M", "L", "XL"), "always"),
+    ("Color", ("Red", "Blue", "Black", "Ünique green"), "always"),
+    ("Finish", ("Matt", "Gloss"), "dynamic"),
+)
 
 
 class Recipe(BaseModel):
@@ -101,7 +105,7 @@ def _create_product_lists(env: Environment) -> None:
             env.create("product.category", {"name": name, "parent_id": everything})
     for name in dict.fromkeys(TAGS):
         env.create("product.tag", {"name": name})
-    for name, values, mode in (("Size", _SIZES, "always"), ("Color", _COLORS, "always"), ("Finish", ("Matt", "Gloss"), "dynamic")):
+    for name, values, mode in _ATTRIBUTES:
         attribute = env.create("product.attribute", {"name": name, "create_variant": mode})
         for sequence, value in enumerate(values):
             extra = 2.5 if value == "XL" else 0.0
@@ -135,7 +139,10 @@ class _Catalog:
         self._categories = env.search("product.category", [], order="id")
         self._tags = env.search("product.tag", [], order="id")
         attributes = env.search("product.attribute", [("create_variant", "=", "always")], order="id")
-        self._values = {n: env.search("product.attribute.value", [("attribute_id", "=", n)], order="sequence") for n in attributes}
+        self._values = {
+            number: env.search("product.attribute.value", [("attribute_id", "=", number)], order="sequence")
+            for number in attributes
+        }
         self._place = env.find("stock.warehouse", 1)["lot_stock_id"] if "stock.warehouse" in env.models else None
 
     def create_products(self) -> None:
@@ -163,7 +170,8 @@ class _Catalog:
         }  # fmt: skip
         values["attribute_line_ids"] = self._build_lines() if number % 3 == 0 else []
         template = env.create("product.template", values)
-        for index, variant in enumerate(sorted(env.database.find_referring("product.product", "product_tmpl_id", template))):
+        created = env.database.find_referring("product.product", "product_tmpl_id", template)
+        for index, variant in enumerate(sorted(created)):
             self._fill_variant(variant, number, index, code, has_several=number % 3 == 0)
         if self._recipe.images and number % self._recipe.images == 0:
             env.write("product.template", [template], {"image_1920": draw_image(random.randrange(256))})

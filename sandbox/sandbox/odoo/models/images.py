@@ -8,8 +8,18 @@ from typing import Any
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.errors import UserError, build_value_error
 from sandbox.odoo.fields import (
-    FieldDefinition, Fields, ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer, many2one,
-)  # fmt: skip
+    FieldDefinition,
+    Fields,
+    ModelDefinition,
+    ModelList,
+    Row,
+    boolean,
+    char,
+    choice,
+    computed,
+    integer,
+    many2one,
+)
 
 ATTACHMENT = "ir.attachment"
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
@@ -21,7 +31,8 @@ def add_models(models: ModelList) -> None:
     binary = FieldDefinition("datas", "binary", "File Content (base64)")
     models.add(
         ModelDefinition(
-            ATTACHMENT, "Attachment", {}, order="id desc", before_create=_complete_attachment, search_filter=_hide_fields
+            ATTACHMENT, "Attachment", {}, order="id desc", before_create=_complete_attachment,
+            search_filter=_hide_fields,
         ),
         (
             char("name", "Name", required=True),

@@ -31,8 +31,8 @@ def find_counted_locations(env: Environment) -> set[int]:
     """Return the locations whose stock products show: those of all warehouses, or those that the context names."""
     locations = _list_context_ids(env, LOCATION, "location")
     warehouses = _list_context_ids(env, "stock.warehouse", "warehouse" if env.version == 17 else "warehouse_id")
-    everything = env.search("stock.warehouse", [])
-    views = [env.find("stock.warehouse", n)["view_location_id"] for n in (everything if warehouses is None else warehouses)]
+    chosen = env.search("stock.warehouse", []) if warehouses is None else warehouses
+    views = [env.find("stock.warehouse", number)["view_location_id"] for number in chosen]
     if locations is None:
         return find_locations_below(env, views)
     below = find_locations_below(env, views)
@@ -76,7 +76,7 @@ def check_quant(env: Environment, values: Row) -> Row:
         raise ValidationError("Quants cannot be created for consumables or services.")
     if place["usage"] == "view":
         raise ValidationError(
-            f"You cannot take products from or deliver products to a location of type \"view\" ({place['name']})."
+            f'You cannot take products from or deliver products to a location of type "view" ({place["name"]}).'
         )
     values = {"company_id": place["company_id"], **values}
     if "inventory_quantity" in values:
@@ -266,7 +266,8 @@ def clean_quants(env: Environment) -> int:
             deleted += 1
     for number in first.values():
         row = env.find(QUANT, number)
-        if not any(round(row[n], 6) for n in ("quantity", "reserved_quantity", "inventory_quantity")) and not row["user_id"]:
+        quantities = (row[name] for name in ("quantity", "reserved_quantity", "inventory_quantity"))
+        if not row["user_id"] and not any(round(quantity, 6) for quantity in quantities):
             env.unlink(QUANT, [number])
             deleted += 1
     return deleted

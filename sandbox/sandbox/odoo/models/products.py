@@ -4,9 +4,22 @@ from typing import Any
 
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.fields import (
-    FieldDefinition, Fields, ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer, many2many,
-    many2one, number, one2many, text,
-)  # fmt: skip
+    FieldDefinition,
+    Fields,
+    ModelDefinition,
+    ModelList,
+    Row,
+    boolean,
+    char,
+    choice,
+    computed,
+    integer,
+    many2many,
+    many2one,
+    number,
+    one2many,
+    text,
+)
 from sandbox.odoo.models import images, stock, variants
 
 _ACTIVE = boolean("active", "Active", default=True)
@@ -293,7 +306,7 @@ def _add_attributes(models: ModelList) -> None:
     models.add(
         ModelDefinition("product.template.attribute.line", "Product Template Attribute Line", {},
                         order="sequence, attribute_id, id", rec_name="attribute_id",
-                        name_record=lambda env, row: str(env.read_value("product.attribute", row["attribute_id"], "name")),
+                        name_record=variants.name_line,
                         after_create=variants.follow_lines, after_write=variants.follow_line_changes,
                         before_unlink=variants.forget_lines),
         (

@@ -5,8 +5,19 @@ from typing import Any
 from sandbox.odoo.access import SUPERUSER
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.fields import (
-    ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer, many2many, many2one, moment, number, text,
-)  # fmt: skip
+    ModelDefinition,
+    ModelList,
+    boolean,
+    char,
+    choice,
+    computed,
+    integer,
+    many2many,
+    many2one,
+    moment,
+    number,
+    text,
+)
 
 
 def add_models(models: ModelList) -> None:
@@ -64,8 +75,6 @@ def _add_companies(models: ModelList) -> None:
             boolean("active", "Active", default=True),
         ),
     )
-
-
 
 
 def _hide_keys_of_others(env: Environment, domain: list[Any]) -> list[Any]:

@@ -5,9 +5,21 @@ from typing import Any
 
 from sandbox.odoo.environment import Environment
 from sandbox.odoo.fields import (
-    FieldDefinition, Fields, ModelDefinition, ModelList, Row, boolean, char, choice, computed, integer,
-    many2one, moment, number, one2many,
-)  # fmt: skip
+    FieldDefinition,
+    Fields,
+    ModelDefinition,
+    ModelList,
+    Row,
+    boolean,
+    char,
+    choice,
+    computed,
+    integer,
+    many2one,
+    moment,
+    number,
+    one2many,
+)
 from sandbox.odoo.models import inventory
 
 _USAGES = {
@@ -84,7 +96,8 @@ def add_models(models: ModelList) -> None:
                         rec_name="complete_name"),
         (
             char("name", "Location Name", required=True),
-            computed(char("complete_name", "Full Location Name"), _build_complete_name, is_stored=True, searchable=True),
+            computed(char("complete_name", "Full Location Name"), _build_complete_name, is_stored=True,
+                     searchable=True),
             boolean("active", "Active", default=True),
             choice("usage", "Location Type", _USAGES, default="internal", required=True),
             many2one("location_id", "Parent Location", "stock.location"),
@@ -111,9 +124,9 @@ def add_models(models: ModelList) -> None:
         ),
     )
     models.add(
-        ModelDefinition("stock.quant", "Quants", {}, app="stock", rec_name="product_id", before_create=inventory.check_quant,
-                        name_record=lambda env, row: _name_quant(env, row),
-                        before_write=inventory.check_quant_changes, after_write=inventory.follow_quants),
+        ModelDefinition("stock.quant", "Quants", {}, app="stock", rec_name="product_id", name_record=_name_quant,
+                        before_create=inventory.check_quant, before_write=inventory.check_quant_changes,
+                        after_write=inventory.follow_quants),
         _QUANT_FIELDS,
     )  # fmt: skip
     _add_moves(models)
@@ -139,7 +152,8 @@ _QUANT_FIELDS: Fields = (
     _follow(many2one("warehouse_id", "Warehouse", "stock.warehouse"), "location_id", "stock.location", "warehouse_id"),
     number("quantity", "Quantity", readonly=True),
     number("reserved_quantity", "Reserved Quantity", required=True, readonly=True),
-    computed(number("available_quantity", "Available Quantity"), lambda _, row: row["quantity"] - row["reserved_quantity"]),
+    computed(number("available_quantity", "Available Quantity"),
+             lambda _, row: row["quantity"] - row["reserved_quantity"]),
     moment("in_date", "Incoming Date", required=True, readonly=True, default=lambda env: env.now[:19]),
     number("inventory_quantity", "Counted Quantity"),
     computed(number("inventory_quantity_auto_apply", "Inventoried Quantity"), lambda _, row: row["quantity"],
@@ -147,7 +161,8 @@ _QUANT_FIELDS: Fields = (
     number("inventory_diff_quantity", "Difference", readonly=True),
     boolean("inventory_quantity_set", "Inventory Quantity Set"),
     FieldDefinition("inventory_date", "date", "Scheduled Date"),
-    computed(boolean("is_outdated", "Quantity has been moved since last count"), inventory.is_outdated, searchable=True),
+    computed(boolean("is_outdated", "Quantity has been moved since last count"), inventory.is_outdated,
+             searchable=True),
     many2one("user_id", "Assigned To", "res.users"),
 )  # fmt: skip
 

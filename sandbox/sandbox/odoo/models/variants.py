@@ -55,8 +55,8 @@ def list_valid_lines(env: Environment, template: Row) -> list[int]:
 def _list_line_values(env: Environment, line: Row) -> list[Row]:
     """Return all values of a line, archived ones too, in the order of the attribute's values."""
     rows = [env.find(VALUE, n) for n in env.database.find_referring(VALUE, "attribute_line_id", line["id"])]
-    order = {n: i for i, n in enumerate(env.sort("product.attribute.value", {r["product_attribute_value_id"] for r in rows}))}
-    return sorted(rows, key=lambda row: (order.get(row["product_attribute_value_id"], 0), row["id"]))
+    ordered = env.sort("product.attribute.value", {row["product_attribute_value_id"] for row in rows})
+    return sorted(rows, key=lambda row: (ordered.index(row["product_attribute_value_id"]), row["id"]))
 
 
 def _get_mode(env: Environment, line: Row) -> str:
@@ -221,7 +221,9 @@ def _check_barcode(env: Environment, variant: Row) -> None:
     same = everything.search(VARIANT, [("barcode", "=", variant["barcode"]), ("id", "!=", variant["id"])])
     if same:
         names = ", ".join(env.name_record(VARIANT, env.find(VARIANT, number)) for number in same)
-        raise ValidationError(f'Barcode(s) already assigned:\n\n- Barcode "{variant["barcode"]}" already assigned to product(s): {names}')
+        code = variant["barcode"]
+        message = f'Barcode(s) already assigned:\n\n- Barcode "{code}" already assigned to product(s): {names}'
+        raise ValidationError(message)
 
 
 def list_distinguishing_values(env: Environment, variant: Row) -> list[int]:
@@ -269,6 +271,11 @@ def name_attribute_value(env: Environment, row: Row) -> str:
     return f"{attribute}: {name}" if env.context.get("show_attribute", True) else str(name)
 
 
+def name_line(env: Environment, row: Row) -> str:
+    """Return the display name of an attribute line: that of its attribute."""
+    return str(env.read_value("product.attribute", row["attribute_id"], "name"))
+
+
 def name_value(env: Environment, row: Row) -> Any:
     """Return the name of a product's attribute value."""
     return env.read_value("product.attribute.value", row["product_attribute_value_id"], "name")
@@ -297,7 +304,9 @@ def follow_lines(env: Environment, numbers: Sequence[int]) -> None:
         for value in wanted:
             if value not in present:
                 extra = env.find("product.attribute.value", value)["default_extra_price"]
-                env.create(VALUE, {"product_attribute_value_id": value, "attribute_line_id": number, "price_extra": extra})
+                env.create(
+                    VALUE, {"product_attribute_value_id": value, "attribute_line_id": number, "price_extra": extra}
+                )
             elif not present[value]["ptav_active"]:
                 env.write(VALUE, [present[value]["id"]], {"ptav_active": True})
         removed = [row for value, row in present.items() if value not in wanted and row["ptav_active"]]

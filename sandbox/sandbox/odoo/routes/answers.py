@@ -14,7 +14,7 @@ from sandbox.odoo.errors import OdooError, build_concurrency_error
 from sandbox.odoo.state import OdooState
 
 PAGE = (
-    "<!DOCTYPE html>\n<html>\n<head><title>Odoo</title></head>\n<body class=\"o_login\"><main><h1>{title}</h1></main>"
+    '<!DOCTYPE html>\n<html>\n<head><title>Odoo</title></head>\n<body class="o_login"><main><h1>{title}</h1></main>'
     "</body>\n</html>\n"
 )
 Handler = Callable[[Request], Awaitable[Response]]

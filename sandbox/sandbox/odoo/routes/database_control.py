@@ -137,7 +137,8 @@ class DatabaseControl:
 
     async def set_denied_rights(self, request: Request, body: Any) -> Response:
         """Replace the rights that nobody has: `{model: ["read", "write", "create", "unlink"]}`."""
-        self._state.set_denied_rights(request.path_params["database"], {str(m): list(names) for m, names in body.items()})
+        denied = {str(model): list(names) for model, names in body.items()}
+        self._state.set_denied_rights(request.path_params["database"], denied)
         return await self.show_denied_rights(request, body)
 
     async def create_user(self, request: Request, body: Any) -> Response:
@@ -160,7 +161,8 @@ class DatabaseControl:
     async def list_keys(self, request: Request, _: Any) -> Response:
         """List the keys of all users, without the keys themselves."""
         rows = self._state.databases[request.path_params["database"]].list_rows(KEYS).values()
-        shown = [{"id": r["id"], "name": r["name"], "user": r["user_id"], "expires_at": r["expiration_date"]} for r in rows]
+        names = {"id": "id", "name": "name", "user": "user_id", "expires_at": "expiration_date"}
+        shown = [{key: row[name] for key, name in names.items()} for row in rows]
         return build_json_response({"keys": shown})
 
     async def create_key(self, request: Request, body: Any) -> Response:
@@ -190,7 +192,12 @@ class DatabaseControl:
         return {**self._state.count_records(name), "recipe": self._state.get_recipe(name)}
 
     async def _run(
-        self, request: Request, call: Callable[[Environment], Any], *, user: int = SUPERUSER, began_seconds_ago: float = 0
+        self,
+        request: Request,
+        call: Callable[[Environment], Any],
+        *,
+        user: int = SUPERUSER,
+        began_seconds_ago: float = 0,
     ) -> Any:
         name = request.path_params["database"]
         if name not in self._state.databases:

@@ -2,8 +2,8 @@
 
 import asyncio
 from typing import Any
-from xmlrpc.client import Fault, dumps, loads
 from xml.parsers.expat import ExpatError
+from xmlrpc.client import Fault, dumps, loads
 
 import orjson
 from starlette.requests import Request
@@ -13,8 +13,13 @@ from starlette.routing import Route
 from sandbox.odoo.errors import AccessDenied, OdooError, ServerFault
 from sandbox.odoo.methods import call_positional
 from sandbox.odoo.routes.answers import (
-    build_debug, call_method, find_address, serve, show_page, spoil,
-)  # fmt: skip
+    build_debug,
+    call_method,
+    find_address,
+    serve,
+    show_page,
+    spoil,
+)
 from sandbox.odoo.state import OdooState
 from sandbox.responses import build_json_response
 
