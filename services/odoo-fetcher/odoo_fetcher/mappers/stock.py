@@ -43,8 +43,8 @@ def map_stock(key: StockKey, quants: Sequence[Row], product: Row, locations: Map
     """
     product_id, location_id = key
     location = locations.get(location_id, {})
-    on_hand = sum(quant["quantity"] or 0 for quant in quants)
-    reserved = sum(quant["reserved_quantity"] or 0 for quant in quants)
+    on_hand = sum((quant["quantity"] or 0.0 for quant in quants), 0.0)
+    reserved = sum((quant["reserved_quantity"] or 0.0 for quant in quants), 0.0)
     code = read_value(product.get("default_code"))
     body = {
         "product_id": product_id,
