@@ -43,7 +43,8 @@ class RangePlace:
 class ReadCursor:
     """The place of a full read.
 
-    `state` is what was known before the first record was read. `started_at` is in ms. `resources` are those that are
+    `state` is what was known before the first record was read. `started_at` (ms) is when
+    that was asked for. `resources` are those that are
     still to be read, the first of them at `place`; `completed` has the number of ranges of each that was read.
     `ends_read` is False where only one id range is read again. A read that continues the full sync `continues` has the
     groups of the windows in which something is new, by model, and the remembered records that are gone.

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from connector.source import Checkpoint, FullReadEnd, FullReadStep, IncrementalReadStep, RangeEnd, RecordBatch
 from contracts.events import Record
+from odoo_fetcher.sessions import RecordsSession
 from odoo_fetcher.source import OdooSource
-from platform_sdk.errors import PermanentError
+from platform_sdk.errors import ConnectionEndedError, PermanentError
 from platform_sdk.session import FULL, FullReadState, SyncContext
 from platform_sdk.tokens import AccessToken
 from platforms.odoo.calls import Context, Domain, Row
@@ -206,18 +207,36 @@ class Bench:
         self.odoo = FakeOdoo()
         self.previous: FullReadState | None = None
         self.stored: dict[tuple[str, str], Record] = {}
+        self.replaced: list[AccessToken] = []
         self.restart()
 
     def restart(self) -> None:
         """Begin with a new process."""
-        self.source = OdooSource(lambda context: FakeSession(self.odoo), now=lambda: self.odoo.now)
+        self.source = OdooSource(self.open_session, now=self.read_clock, sleep=self.sleep)
+
+    def open_session(self, context: SyncContext) -> RecordsSession:
+        """Open a session of one step."""
+        return FakeSession(self.odoo)
+
+    def read_clock(self) -> float:
+        """Return the time."""
+        return self.odoo.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.odoo.now += seconds
+
+    def build_token(self) -> str:
+        """Return the token of the connection."""
+        return "token"
 
     def build_context(self) -> SyncContext:
         """Build the context of a full sync."""
-        token = AccessToken(CONNECTION, 1, "token")
+        token = AccessToken(CONNECTION, 1, self.build_token())
 
         async def replace_token(rejected: AccessToken) -> AccessToken:
-            return rejected
+            self.replaced.append(rejected)
+            raise ConnectionEndedError("reauthorise")
 
         async def refresh_token() -> AccessToken:
             return token
@@ -276,7 +295,7 @@ class Bench:
 
     async def load_truth(self) -> dict[tuple[str, str], Any]:
         """Return the bodies that a read of everything by a new process has, without anything being kept."""
-        source = OdooSource(lambda context: FakeSession(self.odoo), now=lambda: self.odoo.now)
+        source = OdooSource(self.open_session, now=self.read_clock, sleep=self.sleep)
         steps = [step async for step in source.read_all(self.build_context(), "everything")]
         return {(record.resource, record.id): record.body for record in FullRead(steps).records}
 

@@ -197,6 +197,22 @@ async def test_a_changed_template_is_read_once_and_with_its_stock(shop: Any, age
     await shop.assert_equal_to_truth()
 
 
+async def test_a_second_edit_within_the_second_of_the_look_is_in_what_is_read(shop: Any) -> None:
+    await shop.sync()
+    shop.pass_time(POLL)
+    shop.odoo.now = float(round(shop.odoo.now))
+    shop.odoo.write("product.template", 2, name="First")
+
+    def edit(model: str, method: str, domain: Any) -> None:
+        if model == "stock.quant":
+            shop.odoo.checks.clear()
+            shop.odoo.write("product.template", 2, shop.odoo.now + 0.9, name="Second")
+
+    shop.odoo.checks.append(edit)
+    await shop.sync()
+    assert shop.stored["products", "2"].body["name"] == "Second"
+
+
 async def test_a_changed_variant_changes_its_product(shop: Any) -> None:
     await shop.sync()
     shop.pass_time(POLL)
@@ -338,9 +354,9 @@ async def test_an_old_product_that_is_deleted_lets_everything_be_read(shop: Any)
 
 async def test_everything_is_read_again_after_a_day(shop: Any) -> None:
     await shop.sync()
-    shop.pass_time(FULL_SECONDS - 1)
+    shop.pass_time(FULL_SECONDS - 5)
     assert (await shop.sync()).end.continues is not None
-    shop.pass_time(1)
+    shop.pass_time(5)
     read = await shop.sync()
     assert read.end.continues is None and len(read.list_ids("products")) == 3
 
