@@ -1,0 +1,45 @@
+"""Each claim is tried at the simulated Odoo of several versions and, where ODOO_TEST_URL names one, at a real one."""
+
+import os
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from odoo_client import Odoo
+from samples import Box, Fruits, Shirt, create_box, create_fruits, create_shirt
+from worlds import RealWorld, World, connect
+
+REAL = "real"
+WORLDS = [*((REAL,) if os.environ.get("ODOO_TEST_URL") else ())]
+
+
+@pytest.fixture(scope="session", params=WORLDS)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """One of the Odoos."""
+    with httpx.Client(base_url=os.environ["ODOO_TEST_URL"], timeout=60) as http:
+        yield RealWorld(http)
+
+
+@pytest.fixture(scope="session")
+def odoo(world: World) -> Odoo:
+    """An administrator's view of the database, by the newest transport that the server has."""
+    return connect(world, "json2" if "json2" in world.transports else "jsonrpc")
+
+
+@pytest.fixture(scope="session")
+def fruits(odoo: Odoo) -> Fruits:
+    """Products that are only read."""
+    return create_fruits(odoo)
+
+
+@pytest.fixture
+def shirt(odoo: Odoo) -> Shirt:
+    """A product with two variants."""
+    return create_shirt(odoo)
+
+
+@pytest.fixture
+def box(odoo: Odoo) -> Box:
+    """A product that is kept in stock, of which there is nothing."""
+    return create_box(odoo)
