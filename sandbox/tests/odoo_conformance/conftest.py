@@ -8,17 +8,22 @@ import pytest
 
 from odoo_client import Odoo
 from samples import Box, Fruits, Shirt, create_box, create_fruits, create_shirt
-from worlds import RealWorld, World, connect
+from worlds import RealWorld, SimulatedWorld, World, connect, run_sandbox
 
+SIMULATED_VERSIONS = (17, 18, 19)
 REAL = "real"
-WORLDS = [*((REAL,) if os.environ.get("ODOO_TEST_URL") else ())]
+WORLDS = [*SIMULATED_VERSIONS, *((REAL,) if os.environ.get("ODOO_TEST_URL") else ())]
 
 
-@pytest.fixture(scope="session", params=WORLDS)
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(scope="session", params=WORLDS, ids=lambda param: param if param == REAL else f"simulated-{param}")
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One of the Odoos."""
-    with httpx.Client(base_url=os.environ["ODOO_TEST_URL"], timeout=60) as http:
-        yield RealWorld(http)
+    if request.param == REAL:
+        with httpx.Client(base_url=os.environ["ODOO_TEST_URL"], timeout=60) as http:
+            yield RealWorld(http)
+        return
+    with run_sandbox(tmp_path_factory.mktemp("odoo"), request.param) as http:
+        yield SimulatedWorld(http, request.param)
 
 
 @pytest.fixture(scope="session")

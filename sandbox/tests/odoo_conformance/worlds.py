@@ -1,6 +1,13 @@
 """The Odoos that the claims hold for: the simulated one, and the real one that the environment names."""
 
 import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -8,9 +15,7 @@ import httpx
 from odoo_client import TRANSPORTS, JsonRpc, Login, Odoo, Transport
 from samples import make_prefix
 
-READERS = ("base.group_user",)
-SELLERS = ("base.group_user", "sales_team.group_sale_salesman")
-
+SIMULATED_DATABASE = "conformance"
 
 class World(Protocol):
     """A server with a database, in which tests write."""
@@ -48,6 +53,48 @@ def open_transport(world: World, transport: str, login: Login) -> Transport:
     return TRANSPORTS[transport](world.http, login)
 
 
+class SimulatedWorld:
+    """The sandbox's Odoo, with an empty database of its own. The process is the caller's."""
+
+    is_simulated = True
+
+    def __init__(self, http: httpx.Client, version: int) -> None:
+        self.http = http
+        self.version = version
+        self._path = f"control/odoo/databases/{SIMULATED_DATABASE}"
+        self.control("PUT", "", {"products": 0})
+        key = http.get("control/odoo").json()["key"]
+        self.login = Login(SIMULATED_DATABASE, "admin", key)
+        self.login.uid = int(JsonRpc(http, self.login).authenticate())
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API of the database."""
+        answer = self.http.request(method, f"{self._path}{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """The transports that the server answers by."""
+        return list_transports(self.version)
+
+    def create_user(self, *groups: str) -> Login:
+        """Create a user with a key."""
+        name = make_prefix()
+        created = self.control("POST", "/users", {"name": name, "groups": groups})
+        return Login(SIMULATED_DATABASE, created["login"], created["key"], created["user"])
+
+    def create_key(self, login: Login, days: int = 1) -> tuple[Login, int]:
+        """Create a further key of a user."""
+        body = {"user": login.uid, "name": make_prefix(), "expires_in_seconds": days * 86_400}
+        created = self.control("POST", "/keys", body)
+        return Login(SIMULATED_DATABASE, login.login, created["key"], login.uid), created["id"]
+
+    def remove_key(self, number: int) -> None:
+        """Remove a key."""
+        connect(self, "jsonrpc").unlink("res.users.apikeys", number)
+
+
 class RealWorld:
     """A real Odoo: ODOO_TEST_URL, ODOO_TEST_DATABASE, ODOO_TEST_LOGIN and ODOO_TEST_KEY, a key of an administrator."""
 
@@ -65,7 +112,7 @@ class RealWorld:
     @property
     def transports(self) -> tuple[str, ...]:
         """The transports that the server answers by."""
-        return ("jsonrpc", "xmlrpc") if self.version < 19 else ("jsonrpc", "xmlrpc", "json2")
+        return list_transports(self.version)
 
     def create_user(self, *groups: str) -> Login:
         """Create a user with a password, which does where a key does."""
@@ -93,6 +140,43 @@ class RealWorld:
     def remove_key(self, number: int) -> None:
         """Remove a key, as its owner does."""
         connect(self, "jsonrpc").unlink("res.users.apikeys", number)
+
+
+def list_transports(version: int) -> tuple[str, ...]:
+    """Return the transports that a version answers by, the newest last."""
+    return ("xmlrpc", "jsonrpc") if version < 19 else ("xmlrpc", "jsonrpc", "json2")
+
+
+@contextmanager
+def run_sandbox(folder: Path, version: int) -> Iterator[httpx.Client]:
+    """Run the sandbox as a process, with its state in a folder. Yields a client of it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {"SANDBOX_PORT": str(port), "SANDBOX_STATE": str(folder), "SANDBOX_ODOO_VERSION": str(version)}
+    environment = {**os.environ, **settings, "SHOPIFY_API_KEY": "key", "SHOPIFY_API_SECRET": "secret"}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "sandbox.app"], env=environment, stdout=output, stderr=output)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            _wait_until_it_serves(http, process, log)
+            yield http
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_it_serves(http: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            http.get("/health")
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the sandbox does not serve")
 
 
 def _call(browser: httpx.Client, model: str, method: str, *args: Any) -> Any:
