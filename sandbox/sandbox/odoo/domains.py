@@ -95,7 +95,7 @@ def _compile_members(env: "Environment", model: str, field: FieldDefinition, mat
 
 def build_getter(env: "Environment", model: str, field: FieldDefinition) -> Callable[[Row], Any]:
     """Return the function that returns the value of a field of a row."""
-    if field.is_stored and not field.compute and not field.translate:
+    if field.is_stored and not field.compute and not field.through and field.type != "one2many" and not field.translate:
         name = field.name
         return lambda row: row.get(name)
     everything = env.with_context(active_test=False) if field.type in TO_MANY else env
@@ -152,7 +152,8 @@ def _compile_text(env: "Environment", model: str, field: FieldDefinition, relati
     if not value:
         return lambda _: True
     wanted = str(value) if relation.startswith("=") else f"%{value}%"
-    pattern = "".join({"%": ".*", "_": "."}.get(c) or re.escape(c) for c in re.split(r"([%_])", wanted))
+    parts = re.split(r"(\\.|[%_])", wanted)
+    pattern = "".join({"%": ".*", "_": "."}.get(part) or re.escape(part.removeprefix("\\")) for part in parts)
     compiled = re.compile(pattern, re.DOTALL | (re.IGNORECASE if "ilike" in relation else 0))
     return lambda row: (found := get(row)) is not None and compiled.fullmatch(str(found)) is not None
 

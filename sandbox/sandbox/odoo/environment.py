@@ -1,15 +1,18 @@
 """What a call reads and writes through: a database, a user and a context, as Odoo's environment."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.odoo import domains, records
 from sandbox.odoo.database import OdooDatabase
-from sandbox.odoo.errors import MissingError, build_value_error
+from sandbox.odoo.errors import MissingError, UserError, build_value_error
 from sandbox.odoo.fields import TO_MANY, FieldDefinition, ModelDefinition, Row
 
 Values = Mapping[str, Any]
+_TERM = r"\s*[\w.:]+(\s+(asc|desc))?(\s+nulls\s+(first|last))?\s*"
+_ORDER = re.compile(rf"{_TERM}(,{_TERM})*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -174,12 +177,15 @@ class Environment:
         return list(table.values())
 
     def _order(self, model: str, rows: list[Row], order: str) -> list[Row]:
+        if not _ORDER.fullmatch(order):
+            raise UserError(f'Invalid "order" specified ({order}).')
         for term in reversed(order.split(",")):
             name, _, direction = term.strip().partition(" ")
+            direction = direction.partition(" nulls")[0]
             field = self.get_fields(model).get(name)
             if field is None:
                 raise build_value_error(f"Invalid field {name!r} on model {model!r}")
-            if not (field.is_stored or field.through):
+            if not (field.is_stored or field.through) or field.type in TO_MANY:
                 raise build_value_error(f"Cannot convert field {model}.{name} to SQL")
             descending = direction.strip().lower().startswith("desc")
             rows = self._order_by(model, rows, field, reverse=descending)

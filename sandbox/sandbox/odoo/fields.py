@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_UP, Decimal
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ OLDEST, NEWEST = 17, 19
 """The oldest and the newest version of Odoo that is simulated."""
 
 
+def round_half_up(value: float, digits: int) -> float:
+    """Return a number rounded to so many decimals; a half is rounded away from zero."""
+    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+
+
 @dataclass(frozen=True, slots=True)
 class FieldDefinition:
     """A field of a model.
@@ -31,6 +38,7 @@ class FieldDefinition:
     - `compute`, `inverse`: make a computed field. One without `inverse` is read-only; one that is not `searchable` is
       ignored in domains.
     - `is_stored`: whether the server stores it, computed or not: records can be ordered by it.
+    - `digits`: the decimals that numbers are rounded to; 0: all are kept.
     - `through`: the many2one to the record that really has the field.
     - `app`: the app that adds the field; "" for one that is always there.
     - `is_internal`: a part of how this server keeps its state, which clients do not see.
@@ -54,6 +62,7 @@ class FieldDefinition:
     is_stored: bool = True
     through: str = ""
     company_dependent: bool = False
+    digits: int = 0
     app: str = ""
     is_internal: bool = False
     since: int = OLDEST
@@ -63,8 +72,10 @@ class FieldDefinition:
         """Return a value that a client sent as rows have it. Raises ValueError for one that the field cannot have."""
         if self.type == "boolean":
             return bool(value)
+        if self.type == "integer":
+            return int(value or 0)
         if self.type in NUMERIC:
-            return (int if self.type == "integer" else float)(value or 0)
+            return round_half_up(float(value or 0), self.digits) if self.digits else float(value or 0)
         if value is None or value is False or value == "":
             return None
         match self.type:
@@ -78,8 +89,12 @@ class FieldDefinition:
                 return f"{value!s:.19}" if len(str(value)) > 10 else f"{value} 00:00:00"
             case "date":
                 return str(value)[:10]
-            case "char" | "text" | "html":
+            case "char" | "text":
                 return str(value)
+            case "html":
+                return str(value) if str(value).startswith("<") else f"<p>{escape(str(value), quote=False)}</p>"
+            case "many2one_reference":
+                return int(value)
         return value
 
 
@@ -90,6 +105,7 @@ class ModelDefinition:
     - `name_record`: returns the display name; without it, that is the value of `rec_name`.
     - `inherits`: the model whose fields this one has too, and the many2one that leads to its record.
     - `after_create` gets the ids, `before_write` and `after_write` the ids and the values, `before_unlink` the ids.
+    - `unique`: fields of which no two records have the same values, with the message for those who try.
     """
 
     name: str
@@ -107,6 +123,7 @@ class ModelDefinition:
     search_filter: "Callable[[Environment, list[Any]], list[Any]] | None" = None
     since: int = OLDEST
     app: str = ""
+    unique: "tuple[tuple[tuple[str, ...], str], ...]" = ()
     links: tuple[str, ...] = ()
     """The stored many2ones, by which referring records are found."""
 
@@ -139,6 +156,16 @@ def boolean(name: str, string: str, **options: Any) -> FieldDefinition:
     return FieldDefinition(name, "boolean", string, **options)
 
 
+def html(name: str, string: str, **options: Any) -> FieldDefinition:
+    """Define a field of HTML."""
+    return FieldDefinition(name, "html", string, **options)
+
+
+def reference(name: str, string: str, **options: Any) -> FieldDefinition:
+    """Define a field with the id of a record of a model that another field names."""
+    return FieldDefinition(name, "many2one_reference", string, **options)
+
+
 def moment(name: str, string: str, **options: Any) -> FieldDefinition:
     """Define a field of times in UTC."""
     return FieldDefinition(name, "datetime", string, **options)
@@ -156,7 +183,7 @@ def many2one(name: str, string: str, relation: str, **options: Any) -> FieldDefi
 
 def one2many(name: str, string: str, relation: str, inverse_name: str, **options: Any) -> FieldDefinition:
     """Define a field with the records of another model whose many2one `inverse_name` leads here."""
-    return FieldDefinition(name, "one2many", string, relation, inverse_name, is_stored=False, **options)
+    return FieldDefinition(name, "one2many", string, relation, inverse_name, **options)
 
 
 def many2many(name: str, string: str, relation: str, **options: Any) -> FieldDefinition:

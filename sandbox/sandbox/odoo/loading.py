@@ -19,7 +19,7 @@ NAME, EXTERNAL_ID, DATABASE_ID = "", "id", ".id"
 """What a reference names a record by. A path without a sub-field has the name."""
 _REFERENCES = (NAME, EXTERNAL_ID, DATABASE_ID)
 _MODULE = "__import__"
-_FALSE = ("", "0", "false", "no")
+_TRUE, _FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 class ConversionError(Exception):
@@ -195,8 +195,9 @@ def _convert(env: Environment, definition: FieldDefinition, value: Any) -> Any:
 def _convert_boolean(value: Any) -> bool:
     if not isinstance(value, str):
         raise ServerFault("builtins.AttributeError", f"'{type(value).__name__}' object has no attribute 'lower'")
-    # Another text is true as well, with a warning to people.
-    return value.lower() not in _FALSE
+    if value.lower() not in (*_TRUE, *_FALSE):
+        raise ConversionError(f"Unknown value '{value}' for boolean field '{{field}}'")
+    return value.lower() in _TRUE
 
 
 def _get_reference(record: Mapping[str, Any]) -> tuple[str, str]:

@@ -154,6 +154,12 @@ def toggle_active(env: Environment, model: str, ids: Ids) -> None:
         env.write(model, [number], {"active": not env.read_value(model, number, "active")})
 
 
+def context_get(env: Environment, _model: str) -> dict[str, Any]:
+    """Return the language, the time zone and the id of the user."""
+    row = env.find("res.users", env.user)
+    return {"lang": row["lang"], "tz": row["tz"] or False, "uid": env.user}
+
+
 METHODS: dict[str, MethodDefinition] = {
     "search": MethodDefinition(search, needs_ids=False, right="read"),
     "search_count": MethodDefinition(search_count, needs_ids=False, right="read"),
@@ -176,6 +182,7 @@ METHODS: dict[str, MethodDefinition] = {
 """The methods that every model has."""
 
 MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
+    ("res.users", "context_get"): MethodDefinition(context_get, needs_ids=False),
     (inventory.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
     (inventory.QUANT, "action_apply_inventory"): MethodDefinition(
         inventory.action_apply_inventory, needs_ids=True, right="write"

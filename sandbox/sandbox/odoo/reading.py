@@ -67,13 +67,15 @@ def describe_fields(
 def _describe_field(field: FieldDefinition) -> Row:
     described: Row = {
         "type": field.type, "string": field.string, "name": field.name, "readonly": field.readonly,
-        "required": field.required, "store": field.is_stored and field.type != "one2many",
+        "required": field.required, "store": field.is_stored,
         "searchable": field.searchable or not field.compute, "manual": False, "depends": [], "exportable": True,
         "sortable": field.is_stored and field.type not in TO_MANY and field.type != "binary",
         "company_dependent": field.company_dependent,
     }  # fmt: skip
     if field.relation:
         described.update(relation=field.relation, domain=[], context={})
+    if field.digits:
+        described["digits"] = [16, field.digits]
     if field.inverse_name:
         described["relation_field"] = field.inverse_name
     if field.selection:

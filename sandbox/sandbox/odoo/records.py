@@ -1,6 +1,6 @@
 """Creating, changing and deleting records, with commands for lists and with computed fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox.odoo.errors import MissingError, MissingValueError, ValidationError, build_value_error
@@ -38,6 +38,8 @@ def create_record(env: "Environment", model: str, values: Mapping[str, Any]) -> 
         if field.is_stored and not field.compute and name not in row and name not in _LOGGED:
             row[name] = [] if field.type == "many2many" else field.convert(None)
     _require_values(env, model, row)
+    _check_links(env, model, row, plain)
+    _check_unique(env, model, row, plain)
     env.database.write(model, number, row)
     # The lists come first: what is computed when a record was created needs them, and what is computed has inverses.
     _write_lists(env, model, number, given)
@@ -70,8 +72,11 @@ def write_records(env: "Environment", model: str, numbers: Sequence[int], values
     for number in numbers:
         changes = {name: _convert(model, definition.fields[name], value) for name, value in plain.items()}
         row = {**env.find(model, number), "write_date": env.now, "write_uid": env.user}
-        env.database.write(model, number, _apply_changes(env, model, row, changes))
-        _require_values(env, model, env.find(model, number))
+        changed = _apply_changes(env, model, row, changes)
+        _require_values(env, model, changed)
+        _check_links(env, model, changed, changes)
+        _check_unique(env, model, changed, changes)
+        env.database.write(model, number, changed)
         _write_lists(env, model, number, given)
         _write_others(env, model, number, given)
     if definition.after_write:
@@ -86,12 +91,32 @@ def delete_records(env: "Environment", model: str, numbers: Sequence[int]) -> No
     for number in numbers:
         if env.database.find(model, number) is None:
             continue
-        for other, field in _list_referring_fields(env, model):
-            _release(env, other, field, sorted(env.database.find_referring(other, field.name, number)))
         for kind in ("ir.model.data", "ir.attachment"):
             for owned in env.database.find_owned(model, number, kind):
                 env.database.write(kind, owned, None)
-        env.database.write(model, number, None)
+        _delete_row(env, model, number)
+
+
+def _delete_row(env: "Environment", model: str, number: int) -> None:
+    """Delete a row, and rows that refer to it, as the database does by itself: their external ids are left behind."""
+    for other, field in _list_referring_fields(env, model):
+        referring = sorted(env.database.find_referring(other, field.name, number))
+        if referring and field.ondelete == "restrict":
+            raise ValidationError(
+                "The operation cannot be completed: another model requires the record being deleted. If possible,"
+                f" archive it instead.\n\nModel: {env.models[other].description} ({other})\nConstraint:"
+                f" {other.replace('.', '_')}_{field.name}_fkey"
+            )
+        for referring_id in referring:
+            if field.ondelete == "cascade":
+                _delete_row(env, other, referring_id)
+            else:
+                env.database.write(other, referring_id, {**env.find(other, referring_id), field.name: None})
+    for other, name in _list_listing_fields(env, model):
+        for row in list(env.database.list_rows(other).values()):
+            if number in row[name]:
+                env.database.write(other, row["id"], {**row, name: [item for item in row[name] if item != number]})
+    env.database.write(model, number, None)
 
 
 def touch(env: "Environment", model: str, number: int) -> None:
@@ -107,7 +132,7 @@ def update_row(env: "Environment", model: str, number: int, **values: Any) -> No
 
 
 def _is_plain(field: FieldDefinition) -> bool:
-    return field.is_stored and not field.compute and not field.through and field.type not in TO_MANY
+    return _is_stored_here(field) and field.type not in TO_MANY
 
 
 def _convert(model: str, field: FieldDefinition, value: Any) -> Any:
@@ -159,7 +184,8 @@ def _write_others(env: "Environment", model: str, number: int, values: Mapping[s
 
 def apply_commands(env: "Environment", model: str, number: int, field: FieldDefinition, commands: Any) -> None:
     """Apply commands such as `[0, 0, values]` or `[6, 0, ids]` to a list. A list of ids replaces it."""
-    commands = commands or []
+    if commands is False or commands is None:
+        commands = [[5, 0, 0]]
     if commands and all(isinstance(item, int) for item in commands):
         commands = [[6, 0, commands]]
     for command in commands:
@@ -241,17 +267,39 @@ def _list_referring_fields(env: "Environment", model: str) -> list[tuple[str, Fi
     ]
 
 
-def _release(env: "Environment", other: str, field: FieldDefinition, numbers: list[int]) -> None:
-    if not numbers:
-        return
-    if field.ondelete == "cascade":
-        env.unlink(other, numbers)
-    elif field.ondelete == "restrict":
-        raise ValidationError(
-            "The operation cannot be completed: another model requires the record being deleted. If possible, archive"
-            f" it instead.\n\nModel: {env.models[other].description} ({other})\nConstraint:"
-            f" {other.replace('.', '_')}_{field.name}_fkey"
-        )
-    else:
-        for number in numbers:
-            env.database.write(other, number, {**env.find(other, number), field.name: None})
+def _list_listing_fields(env: "Environment", model: str) -> list[tuple[str, str]]:
+    """Return the stored lists that a record of the model may be in. Variants give up their values before."""
+    return [
+        (other, field.name)
+        for other, definition in env.models.items()
+        for field in definition.fields.values()
+        if field.type == "many2many" and field.relation == model and _is_stored_here(field)
+        if model != "product.template.attribute.value"
+    ]
+
+
+def _is_stored_here(field: FieldDefinition) -> bool:
+    return field.is_stored and not field.compute and not field.through
+
+
+def _check_links(env: "Environment", model: str, row: Row, names: Iterable[str]) -> None:
+    """Raise MissingError for a many2one that leads nowhere."""
+    fields = env.get_fields(model)
+    for name in names:
+        field = fields[name]
+        if field.type == "many2one" and row[name] is not None and field.relation in env.models:
+            env.find(field.relation, row[name])
+
+
+def _check_unique(env: "Environment", model: str, row: Row, names: Iterable[str]) -> None:
+    """Raise ValidationError if another record has the values that only one may have."""
+    for combination, message in env.models[model].unique:
+        if not set(combination) & set(names):
+            continue
+        if model == "ir.model.data":
+            known = env.database.find_external_id(row["module"], row["name"])
+            others = [known] if known else []
+        else:
+            others = list(env.database.list_rows(model).values())
+        if any(o["id"] != row["id"] and all(o[name] == row[name] for name in combination) for o in others):
+            raise ValidationError(f"The operation cannot be completed: {message}")

@@ -19,6 +19,7 @@ from sandbox.odoo.fields import (
     computed,
     integer,
     many2one,
+    reference,
 )
 
 ATTACHMENT = "ir.attachment"
@@ -38,7 +39,7 @@ def add_models(models: ModelList) -> None:
             char("name", "Name", required=True),
             char("res_model", "Resource Model"),
             char("res_field", "Resource Field"),
-            integer("res_id", "Resource ID"),
+            reference("res_id", "Resource ID"),
             many2one("company_id", "Company", "res.company"),
             choice("type", "Type", {"url": "URL", "binary": "File"}, default="binary", required=True),
             char("url", "Url"),

@@ -13,6 +13,7 @@ from sandbox.odoo.fields import (
     char,
     choice,
     computed,
+    html,
     integer,
     many2many,
     many2one,
@@ -24,6 +25,7 @@ from sandbox.odoo.models import images, stock, variants
 
 _ACTIVE = boolean("active", "Active", default=True)
 _NAME = char("name", "Name", required=True, translate=True)
+_SAME_VALUE = "You cannot create two values with the same name for the same attribute."
 _KINDS = {"consu": "Goods", "service": "Service", "combo": "Combo"}
 _OLD_KINDS = {"consu": "Consumable", "service": "Service", "product": "Storable Product"}
 
@@ -125,15 +127,16 @@ def _get_default_taxes(env: Environment) -> list[int]:
 _TEMPLATE_FIELDS: Fields = (
     _NAME, _ACTIVE,
     integer("sequence", "Sequence", default=1),
-    text("description", "Description", translate=True),
+    html("description", "Description", translate=True),
     text("description_sale", "Sales Description", translate=True),
     text("description_purchase", "Purchase Description", translate=True),
-    many2one("categ_id", "Product Category", "product.category", default=1, ondelete="restrict"),
+    many2one("categ_id", "Product Category", "product.category", default=1, required=True,
+             ondelete="restrict"),
     computed(many2one("currency_id", "Currency", "res.currency"), _get_currency),
     computed(many2one("cost_currency_id", "Cost Currency", "res.currency"), _get_currency),
-    number("list_price", "Sales Price", default=1.0),
-    _build_single(number("standard_price", "Cost", company_dependent=True), is_stored=False),
-    _build_single(number("weight", "Weight"), is_stored=True),
+    number("list_price", "Sales Price", default=1.0, digits=2),
+    _build_single(number("standard_price", "Cost", company_dependent=True, digits=2), is_stored=False),
+    _build_single(number("weight", "Weight", digits=2), is_stored=True),
     _build_single(number("volume", "Volume"), is_stored=True),
     _build_single(char("barcode", "Barcode"), is_stored=False),
     _build_single(char("default_code", "Internal Reference"), is_stored=True),
@@ -143,6 +146,8 @@ _TEMPLATE_FIELDS: Fields = (
     boolean("purchase_ok", "Purchase", default=True),
     many2one("uom_id", "Unit of Measure", "uom.uom", required=True, default=1),
     many2one("uom_po_id", "Purchase UoM", "uom.uom", required=True, default=1, until=18),
+    computed(char("uom_name", "Unit of Measure Name"),
+             lambda env, row: env.read_value("uom.uom", row["uom_id"], "name")),
     many2one("company_id", "Company", "res.company"),
     integer("color", "Color Index"),
     choice("priority", "Favorite", {"0": "Normal", "1": "Favorite"}, default="0", until=17),
@@ -151,8 +156,8 @@ _TEMPLATE_FIELDS: Fields = (
            default="none", required=True, app="stock"),
     choice("invoice_policy", "Invoicing Policy", {"order": "Ordered quantities", "delivery": "Delivered quantities"},
            default="order", app="sale"),
-    text("description_ecommerce", "eCommerce Description", translate=True, app="website_sale", since=18),
-    text("website_description", "Description for the website", translate=True, app="website_sale"),
+    html("description_ecommerce", "eCommerce Description", translate=True, app="website_sale", since=18),
+    html("website_description", "Description for the website", translate=True, app="website_sale"),
     boolean("is_published", "Is Published", app="website_sale"),
     one2many("attribute_line_ids", "Product Attributes", "product.template.attribute.line", "product_tmpl_id"),
     computed(many2many("valid_product_template_attribute_line_ids", "Valid Product Attribute Lines",
@@ -170,8 +175,8 @@ _VARIANT_FIELDS: Fields = (
     _ACTIVE,
     char("default_code", "Internal Reference"),
     char("barcode", "Barcode"),
-    number("standard_price", "Cost", company_dependent=True),
-    number("weight", "Weight"),
+    number("standard_price", "Cost", company_dependent=True, digits=2),
+    number("weight", "Weight", digits=2),
     number("volume", "Volume"),
     many2many("product_template_attribute_value_ids", "Attribute Values", "product.template.attribute.value"),
     computed(many2many("product_template_variant_value_ids", "Variant Values", "product.template.attribute.value"),
@@ -204,7 +209,13 @@ def _add_lists(models: ModelList) -> None:
         ),
     )
     models.add(
-        ModelDefinition("product.tag", "Product Tag", {}, order="name" if models.version == 17 else "sequence, id"),
+        ModelDefinition(
+            "product.tag",
+            "Product Tag",
+            {},
+            order="name" if models.version == 17 else "sequence, id",
+            unique=((("name",), "Tag name already exists!"),),
+        ),
         (
             _NAME,
             integer("sequence", "Sequence", default=10, since=18),
@@ -291,13 +302,13 @@ def _add_attributes(models: ModelList) -> None:
     )  # fmt: skip
     models.add(
         ModelDefinition("product.attribute.value", "Attribute Value", {}, order="attribute_id, sequence, id",
-                        name_record=variants.name_attribute_value),
+                        unique=((("attribute_id", "name"), _SAME_VALUE),), name_record=variants.name_attribute_value),
         (
             _NAME,
             boolean("active", "Active", default=True, since=18),
             integer("sequence", "Sequence"),
             many2one("attribute_id", "Attribute", "product.attribute", required=True, ondelete="cascade"),
-            number("default_extra_price", "Default Extra Price"),
+            number("default_extra_price", "Default Extra Price", digits=2),
             boolean("is_custom", "Free text"),
             char("html_color", "Color"),
             integer("color", "Color Index"),
@@ -331,7 +342,7 @@ def _add_attributes(models: ModelList) -> None:
                      ondelete="cascade"),
             many2one("attribute_line_id", "Attribute Line",
                      "product.template.attribute.line", required=True, ondelete="cascade"),
-            number("price_extra", "Extra Price"),
+            number("price_extra", "Extra Price", digits=2),
             many2one("product_tmpl_id", "Product Template", "product.template", ondelete="cascade"),
             many2one("attribute_id", "Attribute", "product.attribute", ondelete="restrict"),
             integer("color", "Color"),

@@ -16,6 +16,7 @@ from sandbox.odoo.fields import (
     many2one,
     moment,
     number,
+    reference,
     text,
 )
 
@@ -120,12 +121,18 @@ def _add_users(models: ModelList) -> None:
 
 def _add_registry(models: ModelList) -> None:
     models.add(
-        ModelDefinition("ir.model.data", "Model Data", {}, order="module, model, name"),
+        ModelDefinition(
+            "ir.model.data",
+            "Model Data",
+            {},
+            order="module, model, name",
+            unique=((("module", "name"), "duplicate key value violates unique constraint"),),
+        ),
         (
             char("name", "External Identifier", required=True),
             char("module", "Module", required=True, default=""),
             char("model", "Model Name", required=True),
-            integer("res_id", "Record ID"),
+            reference("res_id", "Record ID"),
             boolean("noupdate", "Non Updatable"),
             computed(
                 char("complete_name", "Complete ID"),

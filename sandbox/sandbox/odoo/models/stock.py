@@ -149,6 +149,7 @@ _QUANT_FIELDS: Fields = (
     _follow(many2one("product_tmpl_id", "Product Template", "product.template"), "product_id", "product.product",
             "product_tmpl_id"),
     _follow(many2one("product_uom_id", "Unit of Measure", "uom.uom"), "product_id", "product.product", "uom_id"),
+    computed(many2one("lot_id", "Lot/Serial Number", "stock.lot"), lambda *_: None, is_stored=True, searchable=True),
     _follow(many2one("warehouse_id", "Warehouse", "stock.warehouse"), "location_id", "stock.location", "warehouse_id"),
     number("quantity", "Quantity", readonly=True),
     number("reserved_quantity", "Reserved Quantity", required=True, readonly=True),
