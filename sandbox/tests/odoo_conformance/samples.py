@@ -15,8 +15,8 @@ SECOND = 1.05
 
 
 def make_prefix() -> str:
-    """Return a word that no name in any database begins with."""
-    return f"T{secrets.token_hex(4)}"
+    """Return a word that no name in any database begins with, without vowels."""
+    return "T" + "".join(secrets.choice("bcdfghjkmnpqrstvwxz") for _ in range(8))
 
 
 def draw_image(red: int, width: int = 2, height: int = 2) -> str:

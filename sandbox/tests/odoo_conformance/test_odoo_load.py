@@ -87,21 +87,22 @@ def test_one_bad_row_undoes_all_rows_of_the_call(odoo: Odoo, name: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("name", "", "Missing required value for the field 'Name' (name)"),
-        ("categ_id/id", "no.such", "No matching record found for external id 'no.such' in field 'Product Category'"),
-        ("categ_id/.id", "99999999", "No matching record found for database id '99999999' in field 'Product Category'"),
-        ("categ_id", "nosuch cat", "No matching record found for name 'nosuch cat' in field 'Product Category'"),
-        ("product_tag_ids", "nosuch tag", "No matching record found for name 'nosuch tag' in field 'Tags'"),
-        ("sale_ok", "perhaps", "Unknown value 'perhaps' for boolean field 'Sales'"),
-        ("type", "bad", "Value 'bad' not found in selection field 'Product Type'"),
-        ("list_price", "1,234.5", "'1,234.5' does not seem to be a number for field 'Sales Price'"),
+        ("name", "", "Missing required value for the field '{label}' (name)"),
+        ("categ_id/id", "no.such", "No matching record found for external id 'no.such' in field '{label}'"),
+        ("categ_id/.id", "99999999", "No matching record found for database id '99999999' in field '{label}'"),
+        ("categ_id", "nosuch cat", "No matching record found for name 'nosuch cat' in field '{label}'"),
+        ("product_tag_ids", "nosuch tag", "No matching record found for name 'nosuch tag' in field '{label}'"),
+        ("sale_ok", "perhaps", "Unknown value 'perhaps' for boolean field '{label}'"),
+        ("type", "bad", "Value 'bad' not found in selection field '{label}'"),
+        ("list_price", "1,234.5", "'1,234.5' does not seem to be a number for field '{label}'"),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_field(odoo: Odoo, name: str, field: str, value: str, expected: str) -> None:
-    fields = ["id", "name", field] if field != "name" else ["id", "name"]
-    row = [f"{MODULE}.{name}", name, value] if field != "name" else [f"{MODULE}.{name}", value]
-    record, told, text = find_message(load(odoo, "product.template", fields, row))
-    assert (record, told, text) == (0, field.partition("/")[0], expected)
+    column = field.partition("/")[0]
+    fields, row = (["id", "name", field], [name, value]) if field != "name" else (["id", "name"], [value])
+    answer = load(odoo, "product.template", fields, [f"{MODULE}.{name}", *row])
+    label = odoo.call("product.template", "fields_get", allfields=[column], attributes=["string"])[column]["string"]
+    assert find_message(answer) == (0, column, expected.format(label=label))
 
 
 def test_a_field_that_the_model_lacks_is_an_error_of_the_whole_call(odoo: Odoo, name: str) -> None:
