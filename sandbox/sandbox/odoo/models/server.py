@@ -3,14 +3,14 @@
 from typing import Any
 
 from sandbox.odoo.access import SUPERUSER
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.fields import (
     ModelDefinition,
     ModelList,
     boolean,
     char,
-    choice,
-    computed,
+    define_choice,
+    define_computed,
     integer,
     many2many,
     many2one,
@@ -78,7 +78,7 @@ def _add_companies(models: ModelList) -> None:
     )
 
 
-def _hide_keys_of_others(env: Environment, domain: list[Any]) -> list[Any]:
+def _hide_keys_of_others(env: OdooEnvironment, domain: list[Any]) -> list[Any]:
     return domain if env.user == SUPERUSER else [("user_id", "=", env.user), *domain]
 
 
@@ -104,7 +104,9 @@ def _add_users(models: ModelList) -> None:
             many2one("company_id", "Company", "res.company", required=True, default=1),
             many2many("company_ids", "Companies", "res.company"),
             many2many("groups_id", "Groups", "res.groups", until=18),
-            computed(many2many("group_ids", "Groups", "res.groups", since=19), lambda _, row: row.get("groups_id")),
+            define_computed(
+                many2many("group_ids", "Groups", "res.groups", since=19), lambda _, row: row.get("groups_id")
+            ),
             many2one("partner_id", "Related Partner", "res.partner"),
         ),
     )
@@ -134,7 +136,7 @@ def _add_registry(models: ModelList) -> None:
             char("model", "Model Name", required=True),
             reference("res_id", "Record ID"),
             boolean("noupdate", "Non Updatable"),
-            computed(
+            define_computed(
                 char("complete_name", "Complete ID"),
                 lambda _, row: f"{row['module']}.{row['name']}" if row["module"] else row["name"],
             ),
@@ -146,8 +148,8 @@ def _add_registry(models: ModelList) -> None:
             char("name", "Technical Name", required=True, readonly=True),
             char("shortdesc", "Module Name", readonly=True, translate=True),
             boolean("application", "Application", readonly=True),
-            choice("state", "Status", {"uninstalled": "Not Installed", "installed": "Installed"}, readonly=True),
-            computed(
+            define_choice("state", "Status", {"uninstalled": "Not Installed", "installed": "Installed"}, readonly=True),
+            define_computed(
                 char("installed_version", "Latest Version"),
                 lambda env, _: f"{env.version}.0.1.0",
             ),
