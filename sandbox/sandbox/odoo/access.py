@@ -52,7 +52,7 @@ _RIGHTS: dict[str, dict[str, frozenset[str]]] = {
 def list_groups(env: OdooEnvironment, user: int) -> set[str]:
     """Return the external ids of a user's groups."""
     row = env.database.find("res.users", user) or {}
-    members = set(row.get("groups_id") or ())
+    members = set(row.get("membership") or ())
     found = {name: env.database.find_external_id(*name.split(".")) for name in GROUPS}
     return {name for name, known in found.items() if known and known["res_id"] in members}
 

@@ -82,7 +82,7 @@ def _create_users(env: OdooEnvironment) -> None:
     common = {"company_id": 1, "company_ids": [[6, 0, [1]]]}
     _add(env, "res.users", "base.user_root", name="OdooBot", login="__system__", active=False, **common)
     _add(env, "res.users", "base.user_admin", name="Mitchell Admin", login="admin", partner_id=1,
-         groups_id=[[6, 0, groups]], **common)  # fmt: skip
+         membership=[[6, 0, groups]], **common)  # fmt: skip
 
 
 def _create_product_lists(env: OdooEnvironment) -> None:

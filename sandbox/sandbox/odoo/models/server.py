@@ -7,6 +7,7 @@ from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.fields import (
     ModelDefinition,
     ModelList,
+    Row,
     boolean,
     char,
     define_choice,
@@ -82,6 +83,14 @@ def _hide_keys_of_others(env: OdooEnvironment, domain: list[Any]) -> list[Any]:
     return domain if env.user == SUPERUSER else [("user_id", "=", env.user), *domain]
 
 
+def _get_groups(_: OdooEnvironment, row: Row) -> list[int]:
+    return list(row["membership"])
+
+
+def _set_groups(env: OdooEnvironment, row: Row, value: Any) -> None:
+    env.write("res.users", [row["id"]], {"membership": value})
+
+
 def _add_users(models: ModelList) -> None:
     models.add(
         ModelDefinition("res.groups", "Access Groups", {}, order="name"),
@@ -103,9 +112,16 @@ def _add_users(models: ModelList) -> None:
             boolean("share", "Share User"),
             many2one("company_id", "Company", "res.company", required=True, default=1),
             many2many("company_ids", "Companies", "res.company"),
-            many2many("groups_id", "Groups", "res.groups", until=18),
-            define_computed(
-                many2many("group_ids", "Groups", "res.groups", since=19), lambda _, row: row.get("groups_id")
+            many2many("membership", "Groups", "res.groups", is_internal=True),
+            *(
+                define_computed(
+                    many2many(name, "Groups", "res.groups", **versions),
+                    _get_groups,
+                    inverse=_set_groups,
+                    is_stored=True,
+                    searchable=True,
+                )
+                for name, versions in (("groups_id", {"until": 18}), ("group_ids", {"since": 19}))
             ),
             many2one("partner_id", "Related Partner", "res.partner"),
         ),

@@ -152,7 +152,7 @@ class DatabaseControl:
                 raise KeyError("groups")
             members = [group["res_id"] for group in groups if group]
             user = env.create("res.users", {"name": name, "login": name, "company_ids": [[6, 0, [1]]],
-                                            "groups_id": [[6, 0, members]]})  # fmt: skip
+                                            "membership": [[6, 0, members]]})  # fmt: skip
             add_key(env, user, key, "first key")
             return user
 
