@@ -1,6 +1,6 @@
 """The rights of users on models, which come from their groups."""
 
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import AccessError, build_value_error
 
 OPERATIONS = ("read", "write", "create", "unlink")
@@ -49,15 +49,15 @@ _RIGHTS: dict[str, dict[str, frozenset[str]]] = {
 """What the members of a group may do. Those of `base.group_system` may do everything."""
 
 
-def list_groups(env: Environment, user: int) -> set[str]:
+def list_groups(env: OdooEnvironment, user: int) -> set[str]:
     """Return the external ids of a user's groups."""
     row = env.database.find("res.users", user) or {}
-    members = set(row.get("groups_id") or ())
+    members = set(row.get("membership") or ())
     found = {name: env.database.find_external_id(*name.split(".")) for name in GROUPS}
     return {name for name, known in found.items() if known and known["res_id"] in members}
 
 
-def has_right(env: Environment, model: str, operation: str) -> bool:
+def has_right(env: OdooEnvironment, model: str, operation: str) -> bool:
     """Return whether the user may do this with the records of the model."""
     if operation not in OPERATIONS:
         raise build_value_error(f"Invalid access mode {operation!r}")
@@ -69,7 +69,7 @@ def has_right(env: Environment, model: str, operation: str) -> bool:
     return SYSTEM in groups or any(operation in _RIGHTS.get(group, {}).get(model, ()) for group in groups)
 
 
-def check_right(env: Environment, model: str, operation: str) -> None:
+def check_right(env: OdooEnvironment, model: str, operation: str) -> None:
     """Raise AccessError unless the user may do this with the records of the model."""
     if has_right(env, model, operation):
         return

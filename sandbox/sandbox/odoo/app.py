@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from starlette.routing import Route
 
-from sandbox.odoo.routes import control, named_calls, remote_calls, web
+from sandbox.odoo.routes import control, named_calls, pages, remote_calls, web
 from sandbox.odoo.state import OdooState
 from sandbox.settings import Settings
 
@@ -47,6 +47,7 @@ def build_odoo(settings: Settings, templates: Environment) -> OdooSandbox:
         *remote_calls.build_routes(state),
         *named_calls.build_routes(state),
         *web.build_routes(state),
+        *pages.build_routes(state, templates),
         *control.build_routes(state),
     ]
     return OdooSandbox(state, routes, templates)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 from sandbox.odoo.database import OdooDatabase, format_time
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import AccessDenied
 from sandbox.odoo.fields import Row
 
@@ -80,7 +80,7 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def add_key(env: Environment, user: int, key: str, name: str, expires_at: str | None = None) -> Row:
+def add_key(env: OdooEnvironment, user: int, key: str, name: str, expires_at: str | None = None) -> Row:
     """Add a key for a user. `expires_at` is a time in UTC, e.g. `2026-12-31 00:00:00`."""
     number = env.create(KEYS, {"name": name, "user_id": user, "scope": "rpc"})
     row = {**env.find(KEYS, number), "digest": hash_key(key), "expiration_date": expires_at}

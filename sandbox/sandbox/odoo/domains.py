@@ -9,7 +9,7 @@ from sandbox.odoo.errors import build_value_error
 from sandbox.odoo.fields import NUMERIC, TO_MANY, FieldDefinition, Row
 
 if TYPE_CHECKING:
-    from sandbox.odoo.environment import Environment
+    from sandbox.odoo.environment import OdooEnvironment
 
 Predicate = Callable[[Row], bool]
 _COMPARISONS = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
@@ -19,7 +19,7 @@ _PLAIN = {"=", "==", "in", "like", "ilike", "=like", "=ilike", "=?", "child_of",
 _NEWER_THAN_18 = {"not =like", "not =ilike"}
 
 
-def compile_domain(env: "Environment", model: str, domain: Sequence[Any]) -> Predicate:
+def compile_domain(env: "OdooEnvironment", model: str, domain: Sequence[Any]) -> Predicate:
     """Compile a domain to a function that says of a row whether it matches.
 
     Raises ServerFault for a domain that is not well formed, and for fields that the model does not have.
@@ -39,7 +39,7 @@ def compile_domain(env: "Environment", model: str, domain: Sequence[Any]) -> Pre
     return lambda row: all(predicate(row) for predicate in reversed(stack))
 
 
-def compile_leaf(env: "Environment", model: str, path: Any, relation: str, value: Any) -> Predicate:
+def compile_leaf(env: "OdooEnvironment", model: str, path: Any, relation: str, value: Any) -> Predicate:
     """Compile one condition: a field or a path of fields, an operator and a value."""
     if isinstance(path, int) and path in (0, 1):
         return lambda _: path == (1 if relation == "=" else 0)
@@ -54,8 +54,7 @@ def compile_leaf(env: "Environment", model: str, path: Any, relation: str, value
     if field.name == "display_name":
         return compile_leaf(env, model, env.models[model].rec_name, relation, value)
     if not field.searchable and field.compute:
-        if env.version >= 19:
-            raise build_value_error(f"Cannot convert {model}.{name} to SQL because it is not stored")
+        # The server only logs that the field cannot be searched, and then all records match.
         return lambda _: True
     if relation in _NEGATED:
         return _negate(_compile_plain(env, model, field, _NEGATED[relation], value))
@@ -73,12 +72,12 @@ def _join(sign: str, left: Predicate, right: Predicate) -> Predicate:
 
 
 def _compile_path(
-    env: "Environment", model: str, field: FieldDefinition, rest: str, relation: str, value: Any
+    env: "OdooEnvironment", model: str, field: FieldDefinition, rest: str, relation: str, value: Any
 ) -> Predicate:
     if not field.relation:
         raise build_value_error(f"Invalid field {model}.{field.name} in leaf {(f'{field.name}.{rest}', relation)!r}")
     # A record is found through an archived one that a many2one leads to, but not through an archived member of a list.
-    inner = env.with_context(active_test=False) if field.type == "many2one" else env
+    inner = env.extend_context(active_test=False) if field.type == "many2one" else env
     if relation in _NEGATED and field.type in TO_MANY:
         matching = set(inner.search(field.relation, [(rest, relation, value)]))
         return lambda row: not matching.isdisjoint(env.get_value(model, row, field.name) or ())
@@ -86,23 +85,23 @@ def _compile_path(
     return _compile_members(env, model, field, matching)
 
 
-def _compile_members(env: "Environment", model: str, field: FieldDefinition, matching: set[Any]) -> Predicate:
+def _compile_members(env: "OdooEnvironment", model: str, field: FieldDefinition, matching: set[Any]) -> Predicate:
     get = build_getter(env, model, field)
     if field.type in TO_MANY:
         return lambda row: not matching.isdisjoint(get(row) or ())
     return lambda row: get(row) in matching
 
 
-def build_getter(env: "Environment", model: str, field: FieldDefinition) -> Callable[[Row], Any]:
+def build_getter(env: "OdooEnvironment", model: str, field: FieldDefinition) -> Callable[[Row], Any]:
     """Return the function that returns the value of a field of a row."""
-    if field.is_stored and not field.compute and not field.translate:
+    if field.is_stored and not field.compute and not field.through and field.type != "one2many" and not field.translate:
         name = field.name
         return lambda row: row.get(name)
-    everything = env.with_context(active_test=False) if field.type in TO_MANY else env
+    everything = env.extend_context(active_test=False) if field.type in TO_MANY else env
     return lambda row: everything.get_value(model, row, field.name)
 
 
-def _compile_plain(env: "Environment", model: str, field: FieldDefinition, relation: str, value: Any) -> Predicate:
+def _compile_plain(env: "OdooEnvironment", model: str, field: FieldDefinition, relation: str, value: Any) -> Predicate:
     if relation == "=?":
         return (lambda _: True) if value in (None, False) else _compile_plain(env, model, field, "=", value)
     if relation == "any":
@@ -145,19 +144,22 @@ def _prepare(field: FieldDefinition, value: Any) -> Any:
     return int(value) if field.relation and value is not True else value
 
 
-def _compile_text(env: "Environment", model: str, field: FieldDefinition, relation: str, value: Any) -> Predicate:
+def _compile_text(env: "OdooEnvironment", model: str, field: FieldDefinition, relation: str, value: Any) -> Predicate:
     if field.relation:
         return _compile_members(env, model, field, set(env.search_by_name(field.relation, str(value), relation)))
     get = build_getter(env, model, field)
     if not value:
         return lambda _: True
     wanted = str(value) if relation.startswith("=") else f"%{value}%"
-    pattern = "".join({"%": ".*", "_": "."}.get(c) or re.escape(c) for c in re.split(r"([%_])", wanted))
+    parts = re.split(r"(\\.|[%_])", wanted)
+    pattern = "".join({"%": ".*", "_": "."}.get(part) or re.escape(part.removeprefix("\\")) for part in parts)
     compiled = re.compile(pattern, re.DOTALL | (re.IGNORECASE if "ilike" in relation else 0))
     return lambda row: (found := get(row)) is not None and compiled.fullmatch(str(found)) is not None
 
 
-def _compile_hierarchy(env: "Environment", model: str, field: FieldDefinition, relation: str, value: Any) -> Predicate:
+def _compile_hierarchy(
+    env: "OdooEnvironment", model: str, field: FieldDefinition, relation: str, value: Any
+) -> Predicate:
     target = field.relation or model
     values = value if isinstance(value, list | tuple) else [value]
     found: set[int] = set()

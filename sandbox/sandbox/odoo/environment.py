@@ -1,19 +1,22 @@
 """What a call reads and writes through: a database, a user and a context, as Odoo's environment."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.odoo import domains, records
 from sandbox.odoo.database import OdooDatabase
-from sandbox.odoo.errors import MissingError, build_value_error
+from sandbox.odoo.errors import MissingError, RefusedError, build_value_error
 from sandbox.odoo.fields import TO_MANY, FieldDefinition, ModelDefinition, Row
 
 Values = Mapping[str, Any]
+_TERM = r"\s*[\w.:]+(\s+(asc|desc))?(\s+nulls\s+(first|last))?\s*"
+_ORDER = re.compile(rf"{_TERM}(,{_TERM})*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Environment:
+class OdooEnvironment:
     """A user's view of a database within a transaction, which began at `now`. `context` has what the client sent."""
 
     database: OdooDatabase
@@ -41,7 +44,7 @@ class Environment:
         """Whether searches and lists leave out archived records."""
         return bool(self.context.get("active_test", True))
 
-    def with_context(self, **context: Any) -> "Environment":
+    def extend_context(self, **context: Any) -> "OdooEnvironment":
         """Return the same view with a changed context."""
         return replace(self, context={**self.context, **context})
 
@@ -69,7 +72,7 @@ class Environment:
         """Return the value of a field, in the form in which rows have values. Lists leave out archived records."""
         field = self.get_field(model, name)
         if name == "display_name":
-            return self.name_record(model, row)
+            return self.build_name(model, row)
         if field.compute:
             value = field.compute(self, row)
         elif field.through:
@@ -91,7 +94,7 @@ class Environment:
         """Return the value of a field of the record with this id. Raises MissingError if there is none."""
         return self.get_value(model, self.find(model, number), name)
 
-    def name_record(self, model: str, row: Row) -> str:
+    def build_name(self, model: str, row: Row) -> str:
         """Return the display name of a record."""
         definition = self.models[model]
         if definition.name_record:
@@ -141,7 +144,7 @@ class Environment:
         """Change records. Raises MissingError if one of them does not exist."""
         records.write_records(self, model, numbers, values)
 
-    def unlink(self, model: str, numbers: Sequence[int]) -> None:
+    def delete(self, model: str, numbers: Sequence[int]) -> None:
         """Delete records, with those that cannot be without them."""
         records.delete_records(self, model, numbers)
 
@@ -174,12 +177,15 @@ class Environment:
         return list(table.values())
 
     def _order(self, model: str, rows: list[Row], order: str) -> list[Row]:
+        if not _ORDER.fullmatch(order):
+            raise RefusedError(f'Invalid "order" specified ({order}).')
         for term in reversed(order.split(",")):
             name, _, direction = term.strip().partition(" ")
+            direction = direction.partition(" nulls")[0]
             field = self.get_fields(model).get(name)
             if field is None:
                 raise build_value_error(f"Invalid field {name!r} on model {model!r}")
-            if not (field.is_stored or field.through):
+            if not (field.is_stored or field.through) or field.type in TO_MANY:
                 raise build_value_error(f"Cannot convert field {model}.{name} to SQL")
             descending = direction.strip().lower().startswith("desc")
             rows = self._order_by(model, rows, field, reverse=descending)
@@ -188,7 +194,7 @@ class Environment:
     def _order_by(self, model: str, rows: list[Row], field: FieldDefinition, *, reverse: bool) -> list[Row]:
         if field.type == "many2one":
             linked = {row["id"]: self.get_value(model, row, field.name) for row in rows}
-            everything = self.with_context(active_test=False)
+            everything = self.extend_context(active_test=False)
             ordered = everything.sort(field.relation, {number for number in linked.values() if number is not None})
             ranks = {number: rank for rank, number in enumerate(ordered)}
             return sorted(rows, key=lambda row: ranks.get(linked[row["id"]], len(ranks)), reverse=reverse)

@@ -19,7 +19,7 @@ class OdooError(Exception):
         self.arguments = [message, *further]
 
 
-class UserError(OdooError):
+class RefusedError(OdooError):
     """The user asks for something that is not possible."""
 
 

@@ -8,19 +8,19 @@ from typing import Any
 
 import orjson
 
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.fields import Row
 from sandbox.odoo.models import images, variants
-from sandbox.odoo.models.inventory import QUANT
+from sandbox.odoo.models.stock_moves import QUANT
 from sandbox.odoo.reading import show_value
 
 Body = dict[str, Any]
 _DIGITS = 6
 
 
-def build_document(env: Environment) -> bytes:
+def build_document(env: OdooEnvironment) -> bytes:
     """Build the exact bytes of the document of a database: every resource's records, in the order of their ids."""
-    everything = env.with_context(active_test=False)
+    everything = env.extend_context(active_test=False)
     data: dict[str, list[Body]] = {
         "company": [_build_company(everything, row) for row in _list_rows(env, "res.company")],
         "products": [build_product(everything, row) for row in _list_rows(env, "product.template")],
@@ -31,11 +31,11 @@ def build_document(env: Environment) -> bytes:
     return orjson.dumps({"data": data}, option=orjson.OPT_SORT_KEYS)
 
 
-def _list_rows(env: Environment, model: str) -> list[Row]:
+def _list_rows(env: OdooEnvironment, model: str) -> list[Row]:
     return [row for _, row in sorted(env.database.list_rows(model).items())] if model in env.models else []
 
 
-def _get(env: Environment, model: str, row: Row, name: str) -> Any:
+def _get(env: OdooEnvironment, model: str, row: Row, name: str) -> Any:
     """Return the value of a field as the document has it: null for an empty one."""
     field = env.get_fields(model).get(name)
     if field is None:
@@ -44,17 +44,17 @@ def _get(env: Environment, model: str, row: Row, name: str) -> Any:
     return None if value is False and field.type != "boolean" else value
 
 
-def _get_name(env: Environment, model: str, row: Row, name: str) -> Any:
+def _get_name(env: OdooEnvironment, model: str, row: Row, name: str) -> Any:
     value = _get(env, model, row, name)
     return value[1] if value else None
 
 
-def _get_reference(env: Environment, model: str, row: Row, name: str) -> Body | None:
+def _get_reference(env: OdooEnvironment, model: str, row: Row, name: str) -> Body | None:
     value = _get(env, model, row, name)
     return {"id": value[0], "name": value[1]} if value else None
 
 
-def _build_company(env: Environment, row: Row) -> Body:
+def _build_company(env: OdooEnvironment, row: Row) -> Body:
     model = "res.company"
     return {
         "id": row["id"], "name": row["name"], "currency": _get_name(env, model, row, "currency_id"),
@@ -62,7 +62,7 @@ def _build_company(env: Environment, row: Row) -> Body:
     }  # fmt: skip
 
 
-def _build_tax(env: Environment, row: Row) -> Body:
+def _build_tax(env: OdooEnvironment, row: Row) -> Body:
     model = "account.tax"
     plain = ("id", "name", "type_tax_use", "amount_type", "amount", "price_include", "active")
     return {
@@ -71,7 +71,7 @@ def _build_tax(env: Environment, row: Row) -> Body:
     }
 
 
-def _build_warehouse(env: Environment, row: Row) -> Body:
+def _build_warehouse(env: OdooEnvironment, row: Row) -> Body:
     model, place = "stock.warehouse", "stock.location"
     locations = [
         {name: _get(env, place, other, name) for name in ("id", "complete_name", "usage", "active")}
@@ -84,7 +84,7 @@ def _build_warehouse(env: Environment, row: Row) -> Body:
     }  # fmt: skip
 
 
-def build_product(env: Environment, row: Row) -> Body:
+def build_product(env: OdooEnvironment, row: Row) -> Body:
     """Build the record of a product: its template with its variants."""
     model = "product.template"
     optional = {
@@ -117,7 +117,7 @@ def build_product(env: Environment, row: Row) -> Body:
     }
 
 
-def _build_line(env: Environment, line: Row) -> Body:
+def _build_line(env: OdooEnvironment, line: Row) -> Body:
     attribute = line["attribute_id"]
     return {
         "id": line["id"],
@@ -126,7 +126,7 @@ def _build_line(env: Environment, line: Row) -> Body:
     }
 
 
-def _build_variant(env: Environment, row: Row) -> Body:
+def _build_variant(env: OdooEnvironment, row: Row) -> Body:
     model = "product.product"
     options = []
     for number in row["product_template_attribute_value_ids"]:
@@ -134,7 +134,7 @@ def _build_variant(env: Environment, row: Row) -> Body:
         options.append(
             {
                 "attribute": env.read_value("product.attribute", value["attribute_id"], "name"),
-                "value": variants.name_value(env, value),
+                "value": variants.find_value_name(env, value),
                 "value_id": number,
                 "price_extra": value["price_extra"],
             }
@@ -149,16 +149,16 @@ def _build_variant(env: Environment, row: Row) -> Body:
     }
 
 
-def _name_all(env: Environment, model: str, numbers: Iterable[int]) -> list[Body]:
+def _name_all(env: OdooEnvironment, model: str, numbers: Iterable[int]) -> list[Body]:
     return [{"id": number, "name": env.read_value(model, number, "name")} for number in sorted(numbers)]
 
 
-def _get_checksum(env: Environment, model: str, number: int, name: str) -> Any:
+def _get_checksum(env: OdooEnvironment, model: str, number: int, name: str) -> Any:
     found = images.find_attachment(env, model, number, name)
     return found["checksum"] if found else None
 
 
-def _build_stock(env: Environment) -> list[Body]:
+def _build_stock(env: OdooEnvironment) -> list[Body]:
     grouped: dict[tuple[int, int], list[Row]] = {}
     for row in _list_rows(env, QUANT):
         if env.find("stock.location", row["location_id"])["usage"] == "internal":
@@ -166,14 +166,14 @@ def _build_stock(env: Environment) -> list[Body]:
     return [_build_level(env, *key, quants) for key, quants in sorted(grouped.items())]
 
 
-def _build_level(env: Environment, product_id: int, location_id: int, quants: list[Row]) -> Body:
+def _build_level(env: OdooEnvironment, product_id: int, location_id: int, quants: list[Row]) -> Body:
     product, place = env.find("product.product", product_id), env.find("stock.location", location_id)
     on_hand, reserved = (sum(row[name] for row in quants) for name in ("quantity", "reserved_quantity"))
     return {
         "product_id": product_id,
         "template_id": product["product_tmpl_id"],
         "default_code": product["default_code"],
-        "location": {"id": location_id, "name": env.name_record("stock.location", place)},
+        "location": {"id": location_id, "name": env.build_name("stock.location", place)},
         "warehouse_id": env.get_value("stock.location", place, "warehouse_id"),
         "on_hand": round(on_hand, _DIGITS),
         "reserved": round(reserved, _DIGITS),

@@ -8,7 +8,7 @@ WRITING_METHODS = frozenset({"create", "write", "unlink", "load", "action_apply_
                              "action_unarchive", "toggle_active"})  # fmt: skip
 
 
-class Setup(BaseModel):
+class ServerSetup(BaseModel):
     """How the server is set up.
 
     - `version`: the version of Odoo. A higher one is an upgrade of all databases; records stay.

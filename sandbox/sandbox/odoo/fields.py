@@ -2,24 +2,32 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox.odoo.environment import Environment
+    from sandbox.odoo.environment import OdooEnvironment
 
 Row = dict[str, Any]
 """A stored record. An empty value is None, a many2one the id, a many2many a list of ids. A one2many is not stored."""
 
-Compute = Callable[["Environment", Row], Any]
+Compute = Callable[["OdooEnvironment", Row], Any]
 """Returns the value of a computed field in the form in which rows have values."""
 
-Inverse = Callable[["Environment", Row, Any], None]
+Inverse = Callable[["OdooEnvironment", Row, Any], None]
 """Writes the value of a computed field to the records that it is computed from."""
 
 NUMERIC = frozenset({"integer", "float", "monetary"})
 TO_MANY = frozenset({"one2many", "many2many"})
 OLDEST, NEWEST = 17, 19
 """The oldest and the newest version of Odoo that is simulated."""
+
+
+def round_half_up(value: float, digits: int) -> float:
+    """Return a number rounded to so many decimals; a half is rounded away from zero."""
+    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class FieldDefinition:
     - `compute`, `inverse`: make a computed field. One without `inverse` is read-only; one that is not `searchable` is
       ignored in domains.
     - `is_stored`: whether the server stores it, computed or not: records can be ordered by it.
+    - `digits`: the decimals that numbers are rounded to; 0: all are kept.
     - `through`: the many2one to the record that really has the field.
     - `app`: the app that adds the field; "" for one that is always there.
     - `is_internal`: a part of how this server keeps its state, which clients do not see.
@@ -54,6 +63,7 @@ class FieldDefinition:
     is_stored: bool = True
     through: str = ""
     company_dependent: bool = False
+    digits: int = 0
     app: str = ""
     is_internal: bool = False
     since: int = OLDEST
@@ -63,8 +73,10 @@ class FieldDefinition:
         """Return a value that a client sent as rows have it. Raises ValueError for one that the field cannot have."""
         if self.type == "boolean":
             return bool(value)
+        if self.type == "integer":
+            return int(value or 0)
         if self.type in NUMERIC:
-            return (int if self.type == "integer" else float)(value or 0)
+            return round_half_up(float(value or 0), self.digits) if self.digits else float(value or 0)
         if value is None or value is False or value == "":
             return None
         match self.type:
@@ -78,8 +90,12 @@ class FieldDefinition:
                 return f"{value!s:.19}" if len(str(value)) > 10 else f"{value} 00:00:00"
             case "date":
                 return str(value)[:10]
-            case "char" | "text" | "html":
+            case "char" | "text":
                 return str(value)
+            case "html":
+                return str(value) if str(value).startswith("<") else f"<p>{escape(str(value), quote=False)}</p>"
+            case "many2one_reference":
+                return int(value)
         return value
 
 
@@ -90,6 +106,7 @@ class ModelDefinition:
     - `name_record`: returns the display name; without it, that is the value of `rec_name`.
     - `inherits`: the model whose fields this one has too, and the many2one that leads to its record.
     - `after_create` gets the ids, `before_write` and `after_write` the ids and the values, `before_unlink` the ids.
+    - `unique`: fields of which no two records have the same values, with the message for those who try.
     """
 
     name: str
@@ -97,16 +114,17 @@ class ModelDefinition:
     fields: Mapping[str, FieldDefinition]
     order: str = "id"
     rec_name: str = "name"
-    name_record: "Callable[[Environment, Row], str] | None" = None
+    name_record: "Callable[[OdooEnvironment, Row], str] | None" = None
     inherits: tuple[str, str] | None = None
-    before_create: "Callable[[Environment, Row], Row] | None" = None
-    after_create: "Callable[[Environment, list[int]], None] | None" = None
-    before_write: "Callable[[Environment, list[int], Row], None] | None" = None
-    after_write: "Callable[[Environment, list[int], Row], None] | None" = None
-    before_unlink: "Callable[[Environment, list[int]], None] | None" = None
-    search_filter: "Callable[[Environment, list[Any]], list[Any]] | None" = None
+    before_create: "Callable[[OdooEnvironment, Row], Row] | None" = None
+    after_create: "Callable[[OdooEnvironment, list[int]], None] | None" = None
+    before_write: "Callable[[OdooEnvironment, list[int], Row], None] | None" = None
+    after_write: "Callable[[OdooEnvironment, list[int], Row], None] | None" = None
+    before_unlink: "Callable[[OdooEnvironment, list[int]], None] | None" = None
+    search_filter: "Callable[[OdooEnvironment, list[Any]], list[Any]] | None" = None
     since: int = OLDEST
     app: str = ""
+    unique: "tuple[tuple[tuple[str, ...], str], ...]" = ()
     links: tuple[str, ...] = ()
     """The stored many2ones, by which referring records are found."""
 
@@ -114,57 +132,34 @@ class ModelDefinition:
 Fields = Sequence[FieldDefinition]
 
 
-def char(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field of text on one line."""
-    return FieldDefinition(name, "char", string, **options)
+def define_field(
+    kind: str, name: str, string: str, relation: str = "", inverse_name: str = "", **options: Any
+) -> FieldDefinition:
+    """Define a field of a kind, e.g. `char`. `string` is what people call it; the options are those of the class."""
+    return FieldDefinition(name, kind, string, relation, inverse_name, **options)
 
 
-def text(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field of text on several lines."""
-    return FieldDefinition(name, "text", string, **options)
+char = partial(define_field, "char")
+text = partial(define_field, "text")
+html = partial(define_field, "html")
+integer = partial(define_field, "integer")
+number = partial(define_field, "float")
+boolean = partial(define_field, "boolean")
+moment = partial(define_field, "datetime")
+day = partial(define_field, "date")
+binary = partial(define_field, "binary")
+reference = partial(define_field, "many2one_reference")
+many2one = partial(define_field, "many2one")
+one2many = partial(define_field, "one2many")
+many2many = partial(define_field, "many2many")
 
 
-def integer(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field of integers."""
-    return FieldDefinition(name, "integer", string, **options)
-
-
-def number(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field of numbers with decimals."""
-    return FieldDefinition(name, "float", string, **options)
-
-
-def boolean(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field that is true or false."""
-    return FieldDefinition(name, "boolean", string, **options)
-
-
-def moment(name: str, string: str, **options: Any) -> FieldDefinition:
-    """Define a field of times in UTC."""
-    return FieldDefinition(name, "datetime", string, **options)
-
-
-def choice(name: str, string: str, selection: Mapping[str, str], **options: Any) -> FieldDefinition:
+def define_choice(name: str, string: str, selection: Mapping[str, str], **options: Any) -> FieldDefinition:
     """Define a field with one of several values. `selection` has their labels."""
     return FieldDefinition(name, "selection", string, selection=tuple(selection.items()), **options)
 
 
-def many2one(name: str, string: str, relation: str, **options: Any) -> FieldDefinition:
-    """Define a field that leads to one record of another model."""
-    return FieldDefinition(name, "many2one", string, relation, **options)
-
-
-def one2many(name: str, string: str, relation: str, inverse_name: str, **options: Any) -> FieldDefinition:
-    """Define a field with the records of another model whose many2one `inverse_name` leads here."""
-    return FieldDefinition(name, "one2many", string, relation, inverse_name, is_stored=False, **options)
-
-
-def many2many(name: str, string: str, relation: str, **options: Any) -> FieldDefinition:
-    """Define a field with any records of another model."""
-    return FieldDefinition(name, "many2many", string, relation, **options)
-
-
-def computed(definition: FieldDefinition, compute: Compute, **options: Any) -> FieldDefinition:
+def define_computed(definition: FieldDefinition, compute: Compute, **options: Any) -> FieldDefinition:
     """Define a field that is computed. It is stored only if the options say `is_stored`."""
     return replace(
         definition,

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from sandbox.odoo import access
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import MissingValueError, OdooError, ServerFault, ValidationError, build_value_error
 from sandbox.odoo.fields import FieldDefinition, Row
 
@@ -19,7 +19,7 @@ NAME, EXTERNAL_ID, DATABASE_ID = "", "id", ".id"
 """What a reference names a record by. A path without a sub-field has the name."""
 _REFERENCES = (NAME, EXTERNAL_ID, DATABASE_ID)
 _MODULE = "__import__"
-_FALSE = ("", "0", "false", "no")
+_TRUE, _FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 class ConversionError(Exception):
@@ -34,7 +34,7 @@ class _Undone(Exception):
 class _Load:
     """One call of `load`. `info` says which rows a record comes from."""
 
-    env: Environment
+    env: OdooEnvironment
     messages: list[Row] = field(default_factory=list)
 
     @property
@@ -45,10 +45,10 @@ class _Load:
         self.messages.append({**info, "type": "error", "message": message, **further})
 
 
-def load_rows(env: Environment, model: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Row:
+def load_rows(env: OdooEnvironment, model: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Row:
     """Create or change records; return `ids`, `messages` and `nextrow`. With an error, `ids` is false."""
     module = str(env.context.get("module") or _MODULE)
-    load = _Load(env.with_context(_import_current_module=module))
+    load = _Load(env.extend_context(_import_current_module=module))
     paths = [tuple(re.sub(r"([^/]):id", r"\1/id", re.sub(r"([^/])\.id", r"\1/.id", name)).split("/")) for name in names]
     extracted = _extract(load.env, model, paths, [list(row) for row in rows])
     ids: list[int] = []
@@ -99,7 +99,7 @@ def _parse_database_id(load: _Load, model: str, record: Row, info: Row) -> int |
     return int(value)
 
 
-def _save(env: Environment, model: str, external_id: str, number: int | None, values: Row) -> int:
+def _save(env: OdooEnvironment, model: str, external_id: str, number: int | None, values: Row) -> int:
     if external_id and "." not in external_id:
         external_id = f"{env.context['_import_current_module']}.{external_id}"
     module, _, name = external_id.partition(".")
@@ -115,7 +115,7 @@ def _save(env: Environment, model: str, external_id: str, number: int | None, va
         env.write(model, [target], values)
         return int(target)
     if known:
-        env.unlink("ir.model.data", [known["id"]])
+        env.delete("ir.model.data", [known["id"]])
     access.check_right(env, model, "create")
     created = env.create(model, values)
     if external_id:
@@ -127,12 +127,12 @@ def _save(env: Environment, model: str, external_id: str, number: int | None, va
     return created
 
 
-def add_external_id(env: Environment, module: str, name: str, model: str, number: int) -> None:
+def add_external_id(env: OdooEnvironment, module: str, name: str, model: str, number: int) -> None:
     """Add an external id to a record."""
     env.create("ir.model.data", {"module": module, "name": name, "model": model, "res_id": number})
 
 
-def _extract(env: Environment, model: str, paths: Sequence[Path], rows: list[list[Any]]) -> list[tuple[Row, Row]]:
+def _extract(env: OdooEnvironment, model: str, paths: Sequence[Path], rows: list[list[Any]]) -> list[tuple[Row, Row]]:
     """Return the records in the rows, each with its rows. Lists of records may go on in further rows."""
     fields = env.get_fields(model)
     for path in paths:
@@ -164,7 +164,7 @@ def _extract(env: Environment, model: str, paths: Sequence[Path], rows: list[lis
     return found
 
 
-def _convert(env: Environment, definition: FieldDefinition, value: Any) -> Any:
+def _convert(env: OdooEnvironment, definition: FieldDefinition, value: Any) -> Any:
     """Return the value of a cell, or the records in cells, as `create` and `write` take it."""
     match definition.type:
         case "boolean":
@@ -195,8 +195,9 @@ def _convert(env: Environment, definition: FieldDefinition, value: Any) -> Any:
 def _convert_boolean(value: Any) -> bool:
     if not isinstance(value, str):
         raise ServerFault("builtins.AttributeError", f"'{type(value).__name__}' object has no attribute 'lower'")
-    # Another text is true as well, with a warning to people.
-    return value.lower() not in _FALSE
+    if value.lower() not in (*_TRUE, *_FALSE):
+        raise ConversionError(f"Unknown value '{value}' for boolean field '{{field}}'")
+    return value.lower() in _TRUE
 
 
 def _get_reference(record: Mapping[str, Any]) -> tuple[str, str]:
@@ -207,7 +208,7 @@ def _get_reference(record: Mapping[str, Any]) -> tuple[str, str]:
     return references[0], str(record[references[0]])
 
 
-def _find_reference(env: Environment, definition: FieldDefinition, record: Mapping[str, Any]) -> int:
+def _find_reference(env: OdooEnvironment, definition: FieldDefinition, record: Mapping[str, Any]) -> int:
     """Return the id of the record that a cell names by name, external id or database id."""
     kind, value = _get_reference(record)
     model = definition.relation
@@ -227,7 +228,7 @@ def _find_reference(env: Environment, definition: FieldDefinition, record: Mappi
     return number
 
 
-def _find_by_external_id(env: Environment, model: str, value: str) -> int | None:
+def _find_by_external_id(env: OdooEnvironment, model: str, value: str) -> int | None:
     full = value if "." in value else f"{env.context['_import_current_module']}.{value}"
     module, _, name = full.partition(".")
     known = env.database.find_external_id(module, name)
@@ -236,7 +237,7 @@ def _find_by_external_id(env: Environment, model: str, value: str) -> int | None
     return int(known["res_id"]) if known else None
 
 
-def _convert_children(env: Environment, definition: FieldDefinition, records: Sequence[Row]) -> list[list[Any]]:
+def _convert_children(env: OdooEnvironment, definition: FieldDefinition, records: Sequence[Row]) -> list[list[Any]]:
     model = definition.relation
     commands: list[list[Any]] = []
     if len(records) == 1 and all(name in _REFERENCES for name in records[0]):

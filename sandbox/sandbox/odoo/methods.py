@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.odoo import access, loading, reading
-from sandbox.odoo.environment import Environment
-from sandbox.odoo.errors import AccessError, ServerFault, UserError, build_value_error
+from sandbox.odoo.environment import OdooEnvironment
+from sandbox.odoo.errors import AccessError, RefusedError, ServerFault, build_value_error
 from sandbox.odoo.fields import NEWEST, OLDEST
-from sandbox.odoo.models import inventory
+from sandbox.odoo.models import inventory, stock_moves
 
 Ids = list[int]
 
@@ -37,19 +37,19 @@ class MethodDefinition:
 
 
 def search(
-    env: Environment, model: str, domain: Any, offset: int = 0, limit: int | None = None, order: str | None = None
+    env: OdooEnvironment, model: str, domain: Any, offset: int = 0, limit: int | None = None, order: str | None = None
 ) -> Ids:
     """Return the ids of the records that match a domain."""
     return env.search(model, domain or [], order=order or "", offset=offset or 0, limit=limit)
 
 
-def search_count(env: Environment, model: str, domain: Any, limit: int | None = None) -> int:
+def search_count(env: OdooEnvironment, model: str, domain: Any, limit: int | None = None) -> int:
     """Return the number of records that match a domain."""
     return env.count(model, domain or [], limit)
 
 
 def search_read(
-    env: Environment, model: str, domain: Any = None, fields: list[str] | None = None, offset: int = 0,
+    env: OdooEnvironment, model: str, domain: Any = None, fields: list[str] | None = None, offset: int = 0,
     limit: int | None = None, order: str | None = None, load: str | None = "_classic_read",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return the records that match a domain."""
@@ -58,59 +58,59 @@ def search_read(
 
 
 def read(
-    env: Environment, model: str, ids: Ids, fields: list[str] | None = None, load: str | None = "_classic_read"
+    env: OdooEnvironment, model: str, ids: Ids, fields: list[str] | None = None, load: str | None = "_classic_read"
 ) -> list[dict[str, Any]]:
     """Return records."""
     return reading.read_records(env, model, ids, fields, with_names=bool(load))
 
 
-def create(env: Environment, model: str, vals_list: Any) -> Ids:
+def create(env: OdooEnvironment, model: str, vals_list: Any) -> Ids:
     """Create records and return their ids."""
     return [env.create(model, values) for values in (vals_list if isinstance(vals_list, list) else [vals_list])]
 
 
-def write(env: Environment, model: str, ids: Ids, vals: dict[str, Any]) -> bool:
+def write(env: OdooEnvironment, model: str, ids: Ids, vals: dict[str, Any]) -> bool:
     """Change records."""
     env.write(model, ids, vals)
     return True
 
 
-def unlink(env: Environment, model: str, ids: Ids) -> bool:
+def delete(env: OdooEnvironment, model: str, ids: Ids) -> bool:
     """Delete records."""
-    env.unlink(model, ids)
+    env.delete(model, ids)
     return True
 
 
-def exists(env: Environment, model: str, ids: Ids) -> Ids:
+def list_existing(env: OdooEnvironment, model: str, ids: Ids) -> Ids:
     """Return those ids that have records."""
     return [number for number in ids if env.database.find(model, number)]
 
 
-def fields_get(
-    env: Environment, model: str, allfields: list[str] | None = None, attributes: list[str] | None = None
+def describe_fields(
+    env: OdooEnvironment, model: str, allfields: list[str] | None = None, attributes: list[str] | None = None
 ) -> dict[str, Any]:
     """Return the fields of a model."""
     return reading.describe_fields(env, model, allfields, attributes)
 
 
-def name_search(
-    env: Environment, model: str, name: str = "", domain: Any = None, operator: str = "ilike", limit: int = 100
+def search_names(
+    env: OdooEnvironment, model: str, name: str = "", domain: Any = None, operator: str = "ilike", limit: int = 100
 ) -> list[Any]:
     """Return the ids and names of the records whose name matches."""
     rec_name = env.models[model].rec_name
     condition = [(rec_name, operator, name)] if name else []
     found = env.search(model, [*(domain or []), *condition], limit=limit)
-    return [[number, env.name_record(model, env.find(model, number))] for number in found]
+    return [[number, env.build_name(model, env.find(model, number))] for number in found]
 
 
-def name_search_before_19(
-    env: Environment, model: str, name: str = "", args: Any = None, operator: str = "ilike", limit: int = 100
+def search_names_before_19(
+    env: OdooEnvironment, model: str, name: str = "", args: Any = None, operator: str = "ilike", limit: int = 100
 ) -> list[Any]:
     """Return the ids and names of the records whose name matches."""
-    return name_search(env, model, name, args, operator, limit)
+    return search_names(env, model, name, args, operator, limit)
 
 
-def default_get(env: Environment, model: str, fields_list: list[str] | None = None) -> dict[str, Any]:
+def get_defaults(env: OdooEnvironment, model: str, fields_list: list[str] | None = None) -> dict[str, Any]:
     """Return the default values of fields."""
     found = {}
     for name, field in env.get_fields(model).items():
@@ -119,39 +119,45 @@ def default_get(env: Environment, model: str, fields_list: list[str] | None = No
     return found
 
 
-def load(env: Environment, model: str, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
+def load(env: OdooEnvironment, model: str, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
     """Create or change records from rows of text, by external ids."""
     return loading.load_rows(env, model, fields, data)
 
 
-def has_access(env: Environment, model: str, _ids: Ids, operation: str) -> bool:
+def has_access(env: OdooEnvironment, model: str, _ids: Ids, operation: str) -> bool:
     """Return whether the user may do this with the records."""
     return access.has_right(env, model, operation)
 
 
-def check_access_rights(env: Environment, model: str, operation: str, raise_exception: bool = True) -> bool:
+def check_access_rights(env: OdooEnvironment, model: str, operation: str, raise_exception: bool = True) -> bool:
     """Return whether the user may do this with the model; without the right, raise AccessError if asked to."""
     if raise_exception:
         access.check_right(env, model, operation)
     return access.has_right(env, model, operation)
 
 
-def action_archive(env: Environment, model: str, ids: Ids) -> bool:
+def deactivate(env: OdooEnvironment, model: str, ids: Ids) -> bool:
     """Archive records."""
     env.write(model, [n for n in ids if env.read_value(model, n, "active")], {"active": False})
     return True
 
 
-def action_unarchive(env: Environment, model: str, ids: Ids) -> bool:
+def activate(env: OdooEnvironment, model: str, ids: Ids) -> bool:
     """Take records out of the archive."""
     env.write(model, [n for n in ids if not env.read_value(model, n, "active")], {"active": True})
     return True
 
 
-def toggle_active(env: Environment, model: str, ids: Ids) -> None:
+def toggle_active(env: OdooEnvironment, model: str, ids: Ids) -> None:
     """Archive those records that are not archived, and take the others out of the archive."""
     for number in ids:
         env.write(model, [number], {"active": not env.read_value(model, number, "active")})
+
+
+def get_context(env: OdooEnvironment, _model: str) -> dict[str, Any]:
+    """Return the language, the time zone and the id of the user."""
+    row = env.find("res.users", env.user)
+    return {"lang": row["lang"], "tz": row["tz"] or False, "uid": env.user}
 
 
 METHODS: dict[str, MethodDefinition] = {
@@ -161,48 +167,49 @@ METHODS: dict[str, MethodDefinition] = {
     "read": MethodDefinition(read, needs_ids=True, right="read"),
     "create": MethodDefinition(create, needs_ids=False, right="create"),
     "write": MethodDefinition(write, needs_ids=True, right="write"),
-    "unlink": MethodDefinition(unlink, needs_ids=True, right="unlink"),
-    "exists": MethodDefinition(exists, needs_ids=True),
-    "fields_get": MethodDefinition(fields_get, needs_ids=False),
-    "name_search": MethodDefinition(name_search, needs_ids=False, right="read"),
-    "default_get": MethodDefinition(default_get, needs_ids=False),
+    "unlink": MethodDefinition(delete, needs_ids=True, right="unlink"),
+    "exists": MethodDefinition(list_existing, needs_ids=True),
+    "fields_get": MethodDefinition(describe_fields, needs_ids=False),
+    "name_search": MethodDefinition(search_names, needs_ids=False, right="read"),
+    "default_get": MethodDefinition(get_defaults, needs_ids=False),
     "load": MethodDefinition(load, needs_ids=False),
     "has_access": MethodDefinition(has_access, needs_ids=True, since=18),
     "check_access_rights": MethodDefinition(check_access_rights, needs_ids=False),
-    "action_archive": MethodDefinition(action_archive, needs_ids=True, right="write"),
-    "action_unarchive": MethodDefinition(action_unarchive, needs_ids=True, right="write"),
+    "action_archive": MethodDefinition(deactivate, needs_ids=True, right="write"),
+    "action_unarchive": MethodDefinition(activate, needs_ids=True, right="write"),
     "toggle_active": MethodDefinition(toggle_active, needs_ids=True, right="write"),
 }
 """The methods that every model has."""
 
 MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
-    (inventory.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
-    (inventory.QUANT, "action_apply_inventory"): MethodDefinition(
-        inventory.action_apply_inventory, needs_ids=True, right="write"
+    ("res.users", "context_get"): MethodDefinition(get_context, needs_ids=False),
+    (stock_moves.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
+    (stock_moves.QUANT, "action_apply_inventory"): MethodDefinition(
+        inventory.apply_inventory, needs_ids=True, right="write"
     ),
 }
 """The methods that one model has."""
 
 
-def find_method(env: Environment, model: str, name: str) -> MethodDefinition:
-    """Return a method. Raises UserError, AccessError or ServerFault if clients cannot call it."""
+def find_method(env: OdooEnvironment, model: str, name: str) -> MethodDefinition:
+    """Return a method. Raises RefusedError, AccessError or ServerFault if clients cannot call it."""
     if model not in env.models:
-        raise UserError(f"Object {model} doesn't exist")
+        raise RefusedError(f"Object {model} doesn't exist")
     if name.startswith("_"):
         raise AccessError(f"Private methods (such as '{model}.{name}') cannot be called remotely.")
     if name == "name_search" and env.version < NEWEST:
-        return MethodDefinition(name_search_before_19, needs_ids=False, right="read")
+        return MethodDefinition(search_names_before_19, needs_ids=False, right="read")
     method = MODEL_METHODS.get((model, name)) or METHODS.get(name)
     if method is None or not method.since <= env.version <= method.until:
         raise ServerFault("builtins.AttributeError", f"The method '{model}.{name}' does not exist")
     return method
 
 
-def call_positional(env: Environment, model: str, name: str, arguments: list[Any], named: dict[str, Any]) -> Any:
+def call_positional(env: OdooEnvironment, model: str, name: str, arguments: list[Any], named: dict[str, Any]) -> Any:
     """Call a method as JSON-RPC and XML-RPC do: the ids first, then what the method takes by position and name."""
     method = find_method(env, model, name)
     named = dict(named)
-    env = env.with_context(**(named.pop("context", None) or {}))
+    env = env.extend_context(**(named.pop("context", None) or {}))
     if (name == "create" or method.needs_ids) and not arguments:
         raise ServerFault("builtins.IndexError", "tuple index out of range")
     ids = _parse_ids(arguments[0]) if method.needs_ids else None
@@ -215,7 +222,7 @@ def call_positional(env: Environment, model: str, name: str, arguments: list[Any
 
 
 def run_method(
-    env: Environment, model: str, method: MethodDefinition, ids: Ids | None, parameters: dict[str, Any]
+    env: OdooEnvironment, model: str, method: MethodDefinition, ids: Ids | None, parameters: dict[str, Any]
 ) -> Any:
     """Run a method within the running transaction, if the user may."""
     if method.right:

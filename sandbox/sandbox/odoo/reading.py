@@ -4,13 +4,13 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import build_value_error
 from sandbox.odoo.fields import NUMERIC, TO_MANY, FieldDefinition, Row
 
 
 def read_records(
-    env: Environment, model: str, numbers: Sequence[int], names: Sequence[str] | None, *, with_names: bool = True
+    env: OdooEnvironment, model: str, numbers: Sequence[int], names: Sequence[str] | None, *, with_names: bool = True
 ) -> list[Row]:
     """Return the records as clients see them; those that do not exist are left out. Without `names`, all fields."""
     definition = env.models[model]
@@ -23,7 +23,7 @@ def read_records(
     return [{field.name: show_value(env, model, row, field, with_names=with_names) for field in fields} for row in rows]
 
 
-def show_value(env: Environment, model: str, row: Row, field: FieldDefinition, *, with_names: bool = True) -> Any:
+def show_value(env: OdooEnvironment, model: str, row: Row, field: FieldDefinition, *, with_names: bool = True) -> Any:
     """Return the value of a field as clients see it: false for an empty one, and a many2one with its name."""
     value = env.get_value(model, row, field.name)
     if field.type in TO_MANY:
@@ -39,7 +39,7 @@ def show_value(env: Environment, model: str, row: Row, field: FieldDefinition, *
             target = env.database.find(field.relation, value)
             if target is None:
                 return False
-            return [value, env.name_record(field.relation, target)] if with_names else value
+            return [value, env.build_name(field.relation, target)] if with_names else value
         case "binary" if env.context.get("bin_size") or env.context.get(f"bin_size_{field.name}"):
             return _show_size(len(base64.b64decode(value)))
     return value
@@ -52,7 +52,7 @@ def _show_size(size: float) -> str:
 
 
 def describe_fields(
-    env: Environment, model: str, names: Sequence[str] | None, attributes: Sequence[str] | None
+    env: OdooEnvironment, model: str, names: Sequence[str] | None, attributes: Sequence[str] | None
 ) -> dict[str, Row]:
     """Return the attributes of a model's fields by name. Fields that there are not are left out."""
     described = {}
@@ -67,13 +67,15 @@ def describe_fields(
 def _describe_field(field: FieldDefinition) -> Row:
     described: Row = {
         "type": field.type, "string": field.string, "name": field.name, "readonly": field.readonly,
-        "required": field.required, "store": field.is_stored and field.type != "one2many",
+        "required": field.required, "store": field.is_stored,
         "searchable": field.searchable or not field.compute, "manual": False, "depends": [], "exportable": True,
         "sortable": field.is_stored and field.type not in TO_MANY and field.type != "binary",
         "company_dependent": field.company_dependent,
     }  # fmt: skip
     if field.relation:
         described.update(relation=field.relation, domain=[], context={})
+    if field.digits:
+        described["digits"] = [16, field.digits]
     if field.inverse_name:
         described["relation_field"] = field.inverse_name
     if field.selection:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.odoo.access import GROUPS
-from sandbox.odoo.environment import Environment
-from sandbox.odoo.faults import Setup
+from sandbox.odoo.environment import OdooEnvironment
+from sandbox.odoo.faults import ServerSetup
 from sandbox.sample_texts import ADJECTIVES, MATERIALS, NOUNS, TAGS, TYPES
 
 _ATTRIBUTES = (
@@ -20,7 +20,7 @@ _ATTRIBUTES = (
 )
 
 
-class Recipe(BaseModel):
+class DatabaseRecipe(BaseModel):
     """What a database is generated from.
 
     - `products`: the number of templates; every third one has variants, of which there are at most `variants`.
@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     images: int = Field(default=5, ge=0)
 
 
-def generate_database(env: Environment, recipe: Recipe, setup: Setup) -> None:
+def generate_database(env: OdooEnvironment, recipe: DatabaseRecipe, setup: ServerSetup) -> None:
     """Create the records of a new database."""
     _create_server_records(env, setup)
     _create_users(env)
@@ -51,7 +51,7 @@ def generate_database(env: Environment, recipe: Recipe, setup: Setup) -> None:
     _Catalog(env, recipe).create_products()
 
 
-def _add(env: Environment, model: str, external_id: str, **values: Any) -> int:
+def _add(env: OdooEnvironment, model: str, external_id: str, **values: Any) -> int:
     """Create a record with the external id that it has in every database."""
     number = env.create(model, values)
     module, name = external_id.split(".")
@@ -59,7 +59,7 @@ def _add(env: Environment, model: str, external_id: str, **values: Any) -> int:
     return number
 
 
-def _create_server_records(env: Environment, setup: Setup) -> None:
+def _create_server_records(env: OdooEnvironment, setup: ServerSetup) -> None:
     euro = _add(env, "res.currency", "base.EUR", name="EUR", full_name="Euro", symbol="€")
     _add(env, "res.currency", "base.USD", name="USD", full_name="United States dollar", symbol="$")
     country = _add(env, "res.country", "base.de", name="Germany", code="DE")
@@ -77,15 +77,15 @@ def _create_server_records(env: Environment, setup: Setup) -> None:
         env.create("decimal.precision", {"name": name, "digits": digits})
 
 
-def _create_users(env: Environment) -> None:
+def _create_users(env: OdooEnvironment) -> None:
     groups = [_add(env, "res.groups", external_id, name=name) for external_id, name in GROUPS.items()]
     common = {"company_id": 1, "company_ids": [[6, 0, [1]]]}
     _add(env, "res.users", "base.user_root", name="OdooBot", login="__system__", active=False, **common)
     _add(env, "res.users", "base.user_admin", name="Mitchell Admin", login="admin", partner_id=1,
-         groups_id=[[6, 0, groups]], **common)  # fmt: skip
+         membership=[[6, 0, groups]], **common)  # fmt: skip
 
 
-def _create_product_lists(env: Environment) -> None:
+def _create_product_lists(env: OdooEnvironment) -> None:
     units = [("uom.product_uom_unit", "Units", 1.0), ("uom.product_uom_dozen", "Dozens", 12.0)]
     if env.version < 19:
         category = _add(env, "uom.category", "uom.product_uom_categ_unit", name="Unit")
@@ -113,7 +113,7 @@ def _create_product_lists(env: Environment) -> None:
                                                    "default_extra_price": extra})  # fmt: skip
 
 
-def _create_warehouse(env: Environment) -> None:
+def _create_warehouse(env: OdooEnvironment) -> None:
     def place(external_id: str, name: str, usage: str, parent: int | None = None, **values: Any) -> int:
         return _add(env, "stock.location", f"stock.{external_id}", name=name, usage=usage, location_id=parent, **values)
 
@@ -133,7 +133,7 @@ def _create_warehouse(env: Environment) -> None:
 class _Catalog:
     """Creates the products of a recipe."""
 
-    def __init__(self, env: Environment, recipe: Recipe) -> None:
+    def __init__(self, env: OdooEnvironment, recipe: DatabaseRecipe) -> None:
         self._env, self._recipe = env, recipe
         self._random = Random(recipe.seed)
         self._categories = env.search("product.category", [], order="id")

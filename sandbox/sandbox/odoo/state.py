@@ -7,12 +7,12 @@ from typing import Any
 
 from sandbox.odoo.authentication import ADMIN, Authenticator, add_key
 from sandbox.odoo.database import OdooDatabase
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import ServerFault
-from sandbox.odoo.faults import Faults, Setup
+from sandbox.odoo.faults import Faults, ServerSetup
 from sandbox.odoo.fields import ModelList
-from sandbox.odoo.models import images, products, server, stock
-from sandbox.odoo.sample_catalog import Recipe, generate_database
+from sandbox.odoo.models import attributes, images, product_lists, products, server, stock
+from sandbox.odoo.sample_catalog import DatabaseRecipe, generate_database
 from sandbox.odoo.statistics import Statistics
 from sandbox.odoo.store import OdooStore
 
@@ -20,10 +20,10 @@ LOGIN = "admin"
 FIRST_DATABASE = "company"
 
 
-def build_models(setup: Setup) -> ModelList:
+def build_models(setup: ServerSetup) -> ModelList:
     """Build the models of a version of Odoo with its installed apps."""
     models = ModelList(setup.version, frozenset(setup.apps))
-    for module in (server, images, products, stock):
+    for module in (server, images, product_lists, attributes, products, stock):
         module.add_models(models)
     return models
 
@@ -38,7 +38,7 @@ class OdooState:
         self._store = OdooStore(folder)
         stored: dict[str, Any] = self._store.load_setting("server") or {}
         self.key = key or stored.get("key") or secrets.token_hex(20)
-        self.setup = Setup(**stored.get("setup", {"version": version} if version else {}))
+        self.setup = ServerSetup(**stored.get("setup", {"version": version} if version else {}))
         self.faults = Faults(**stored.get("faults", {}))
         self.statistics = Statistics()
         self.databases: dict[str, OdooDatabase] = {}
@@ -48,16 +48,16 @@ class OdooState:
         for name in list(self._recipes):
             self._open_database(name)
         if not self.databases:
-            self.create_database(Recipe(name=FIRST_DATABASE))
+            self.create_database(DatabaseRecipe(name=FIRST_DATABASE))
         self._save()
 
-    def create_database(self, recipe: Recipe) -> OdooDatabase:
+    def create_database(self, recipe: DatabaseRecipe) -> OdooDatabase:
         """Create a database, in place of one of the same name."""
         if recipe.name in self.databases:
             self.delete_database(recipe.name)
         database = self._open_database(recipe.name)
         with database.begin() as transaction:
-            env = Environment(database, 1, {}, transaction.now)
+            env = OdooEnvironment(database, 1, {}, transaction.now)
             generate_database(env, recipe, self.setup)
             add_key(env, ADMIN, self.key, "merchant-sync")
         self._recipes[recipe.name] = recipe.model_dump()
@@ -75,7 +75,7 @@ class OdooState:
         """Return what a database was created from."""
         return self._recipes[name]
 
-    def set_setup(self, setup: Setup) -> None:
+    def set_setup(self, setup: ServerSetup) -> None:
         """Replace the setup. The server starts anew, so that it forgets which keys it has accepted."""
         self.setup = setup
         models = build_models(setup)
@@ -106,14 +106,14 @@ class OdooState:
         self.find_database(name)
         return self._authenticators[name]
 
-    def run(self, name: str, user: int, call: Callable[[Environment], Any], began_at: str = "") -> Any:
+    def run(self, name: str, user: int, call: Callable[[OdooEnvironment], Any], began_at: str = "") -> Any:
         """Run a call in a transaction of its own, and return its result. Raises OdooError; nothing is written then.
 
         `began_at` is when the transaction began; without it, now.
         """
         database = self.find_database(name)
         with database.begin(began_at) as transaction:
-            return call(Environment(database, user, {}, transaction.now))
+            return call(OdooEnvironment(database, user, {}, transaction.now))
 
     def count_records(self, name: str) -> dict[str, int]:
         """Return the numbers of templates, variants and quants of a database. Raises KeyError if there is none."""
@@ -127,10 +127,10 @@ class OdooState:
 
     def reset(self) -> None:
         """Bring everything but the key back to the beginning."""
-        self.setup, self.faults, self.statistics = Setup(), Faults(), Statistics()
+        self.setup, self.faults, self.statistics = ServerSetup(), Faults(), Statistics()
         for name in list(self.databases):
             self.delete_database(name)
-        self.create_database(Recipe(name=FIRST_DATABASE))
+        self.create_database(DatabaseRecipe(name=FIRST_DATABASE))
 
     def close(self) -> None:
         """Close the file."""

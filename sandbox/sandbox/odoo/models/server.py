@@ -3,19 +3,21 @@
 from typing import Any
 
 from sandbox.odoo.access import SUPERUSER
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.fields import (
     ModelDefinition,
     ModelList,
+    Row,
     boolean,
     char,
-    choice,
-    computed,
+    define_choice,
+    define_computed,
     integer,
     many2many,
     many2one,
     moment,
     number,
+    reference,
     text,
 )
 
@@ -77,8 +79,16 @@ def _add_companies(models: ModelList) -> None:
     )
 
 
-def _hide_keys_of_others(env: Environment, domain: list[Any]) -> list[Any]:
+def _hide_keys_of_others(env: OdooEnvironment, domain: list[Any]) -> list[Any]:
     return domain if env.user == SUPERUSER else [("user_id", "=", env.user), *domain]
+
+
+def _get_groups(_: OdooEnvironment, row: Row) -> list[int]:
+    return list(row["membership"])
+
+
+def _set_groups(env: OdooEnvironment, row: Row, value: Any) -> None:
+    env.write("res.users", [row["id"]], {"membership": value})
 
 
 def _add_users(models: ModelList) -> None:
@@ -102,8 +112,17 @@ def _add_users(models: ModelList) -> None:
             boolean("share", "Share User"),
             many2one("company_id", "Company", "res.company", required=True, default=1),
             many2many("company_ids", "Companies", "res.company"),
-            many2many("groups_id", "Groups", "res.groups", until=18),
-            computed(many2many("group_ids", "Groups", "res.groups", since=19), lambda _, row: row.get("groups_id")),
+            many2many("membership", "Groups", "res.groups", is_internal=True),
+            *(
+                define_computed(
+                    many2many(name, "Groups", "res.groups", **versions),
+                    _get_groups,
+                    inverse=_set_groups,
+                    is_stored=True,
+                    searchable=True,
+                )
+                for name, versions in (("groups_id", {"until": 18}), ("group_ids", {"since": 19}))
+            ),
             many2one("partner_id", "Related Partner", "res.partner"),
         ),
     )
@@ -120,14 +139,20 @@ def _add_users(models: ModelList) -> None:
 
 def _add_registry(models: ModelList) -> None:
     models.add(
-        ModelDefinition("ir.model.data", "Model Data", {}, order="module, model, name"),
+        ModelDefinition(
+            "ir.model.data",
+            "Model Data",
+            {},
+            order="module, model, name",
+            unique=((("module", "name"), "duplicate key value violates unique constraint"),),
+        ),
         (
             char("name", "External Identifier", required=True),
             char("module", "Module", required=True, default=""),
             char("model", "Model Name", required=True),
-            integer("res_id", "Record ID"),
+            reference("res_id", "Record ID"),
             boolean("noupdate", "Non Updatable"),
-            computed(
+            define_computed(
                 char("complete_name", "Complete ID"),
                 lambda _, row: f"{row['module']}.{row['name']}" if row["module"] else row["name"],
             ),
@@ -139,8 +164,8 @@ def _add_registry(models: ModelList) -> None:
             char("name", "Technical Name", required=True, readonly=True),
             char("shortdesc", "Module Name", readonly=True, translate=True),
             boolean("application", "Application", readonly=True),
-            choice("state", "Status", {"uninstalled": "Not Installed", "installed": "Installed"}, readonly=True),
-            computed(
+            define_choice("state", "Status", {"uninstalled": "Not Installed", "installed": "Installed"}, readonly=True),
+            define_computed(
                 char("installed_version", "Latest Version"),
                 lambda env, _: f"{env.version}.0.1.0",
             ),

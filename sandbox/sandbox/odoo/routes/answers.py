@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.odoo.database import OdooDatabase
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import OdooError, build_concurrency_error
 from sandbox.odoo.state import OdooState
 
@@ -47,7 +47,7 @@ def serve(state: OdooState, transport: str, handler: Handler) -> Handler:
 
 
 async def call_method(
-    state: OdooState, database: str, user: int, model: str, method: str, call: Callable[[Environment], Any]
+    state: OdooState, database: str, user: int, model: str, method: str, call: Callable[[OdooEnvironment], Any]
 ) -> tuple[Any, frozenset[str]]:
     """Run a client's call in a thread; return its result, and the faults that its answer has. Raises OdooError."""
     faults = state.faults.use_up_call(model, method)
@@ -67,7 +67,7 @@ async def call_method(
         raise
 
 
-async def spoil(state: OdooState, response: Response, faults: frozenset[str]) -> Response:
+async def distort(state: OdooState, response: Response, faults: frozenset[str]) -> Response:
     """Return the response, or what arrives instead of it with these faults."""
     if "hidden_calls" in faults:
         await asyncio.sleep(state.faults.hidden_seconds)

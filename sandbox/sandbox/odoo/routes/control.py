@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.odoo.errors import OdooError
-from sandbox.odoo.faults import Faults, Setup
+from sandbox.odoo.faults import Faults, ServerSetup
 from sandbox.odoo.routes.database_control import DatabaseControl
 from sandbox.odoo.state import LOGIN, OdooState
 from sandbox.odoo.statistics import Statistics
@@ -79,7 +79,7 @@ class _ServerControl:
 
     async def set_setup(self, _: Request, body: Any) -> Response:
         """Replace the setup. What the body leaves out has its default. Another version is an upgrade."""
-        await asyncio.to_thread(self._state.set_setup, Setup(**body))
+        await asyncio.to_thread(self._state.set_setup, ServerSetup(**body))
         return build_json_response(self._state.setup.model_dump())
 
     async def show_faults(self, _: Request, __: Any) -> Response:

@@ -14,11 +14,11 @@ from sandbox.odoo.access import EMPLOYEE, SUPERUSER
 from sandbox.odoo.authentication import ADMIN, KEYS, add_key
 from sandbox.odoo.database import format_time
 from sandbox.odoo.edits import EDITORS, make_edit
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.expected_document import build_document
 from sandbox.odoo.methods import call_positional
-from sandbox.odoo.models import inventory
-from sandbox.odoo.sample_catalog import Recipe
+from sandbox.odoo.models import stock_moves
+from sandbox.odoo.sample_catalog import DatabaseRecipe
 from sandbox.odoo.state import OdooState
 from sandbox.responses import build_json_response
 
@@ -53,7 +53,7 @@ class DatabaseControl:
 
     async def create_database(self, request: Request, body: Any) -> Response:
         """Create a database from a recipe, in place of one of this name."""
-        recipe = Recipe(**{**body, "name": request.path_params["database"]})
+        recipe = DatabaseRecipe(**{**body, "name": request.path_params["database"]})
         await asyncio.to_thread(self._state.create_database, recipe)
         return build_json_response(self._describe(recipe.name), 201)
 
@@ -77,7 +77,7 @@ class DatabaseControl:
         With `began_seconds_ago`, the transaction began so long ago, and what it writes only appears now.
         """
 
-        def call(env: Environment) -> Any:
+        def call(env: OdooEnvironment) -> Any:
             return call_positional(env, body["model"], body["method"], body.get("args", []), body.get("kwargs", {}))
 
         user = body.get("user", ADMIN)
@@ -108,28 +108,28 @@ class DatabaseControl:
         `location` is that of the first warehouse without it. `deliver` is the id of the move that `reserve` returned.
         """
 
-        def change(env: Environment) -> Any:
+        def change(env: OdooEnvironment) -> Any:
             if "deliver" in body:
-                inventory.deliver_stock(env, int(body["deliver"]))
+                stock_moves.deliver_stock(env, int(body["deliver"]))
                 return {}
             place = body.get("location") or env.find("stock.warehouse", 1)["lot_stock_id"]
             product = int(body["product"])
             env.find("product.product", product)
             if "reserve" in body:
-                return {"move": inventory.reserve_stock(env, product, place, body["reserve"], name="Order")}
-            present = sum(row["quantity"] for row in inventory.find_quants(env, product, place))
+                return {"move": stock_moves.reserve_stock(env, product, place, body["reserve"], name="Order")}
+            present = sum(row["quantity"] for row in stock_moves.find_quants(env, product, place))
             difference = body["quantity"] - present if "quantity" in body else body["change"]
-            loss = inventory.find_inventory_loss(env)
+            loss = stock_moves.find_inventory_loss(env)
             source, target = (loss, place) if difference > 0 else (place, loss)
             name = body.get("name", "Product Quantity Updated")
-            inventory.move_stock(env, product, source, target, abs(difference), name=name, is_inventory=True)
+            stock_moves.move_stock(env, product, source, target, abs(difference), name=name, is_inventory=True)
             return {"quantity": present + difference}
 
         return build_json_response(await self._run(request, change, user=ADMIN))
 
     async def clean_quants(self, request: Request, _: Any) -> Response:
         """Merge quants of one place and delete those of nothing, as the server does now and then."""
-        return build_json_response({"deleted": await self._run(request, inventory.clean_quants)})
+        return build_json_response({"deleted": await self._run(request, stock_moves.clean_quants)})
 
     async def show_denied_rights(self, request: Request, _: Any) -> Response:
         """Show which rights on models nobody has."""
@@ -146,13 +146,13 @@ class DatabaseControl:
         key = secrets.token_hex(20)
         name = str(body["name"])
 
-        def create(env: Environment) -> int:
+        def create(env: OdooEnvironment) -> int:
             groups = [env.database.find_external_id(*group.split(".")) for group in body.get("groups", [EMPLOYEE])]
             if None in groups:
                 raise KeyError("groups")
             members = [group["res_id"] for group in groups if group]
             user = env.create("res.users", {"name": name, "login": name, "company_ids": [[6, 0, [1]]],
-                                            "groups_id": [[6, 0, members]]})  # fmt: skip
+                                            "membership": [[6, 0, members]]})  # fmt: skip
             add_key(env, user, key, "first key")
             return user
 
@@ -176,7 +176,7 @@ class DatabaseControl:
         """Let a key expire at another time: `{expires_in_seconds}`; null: never, 0: now."""
         expiry = _in_seconds(body["expires_in_seconds"])
 
-        def change(env: Environment) -> None:
+        def change(env: OdooEnvironment) -> None:
             number = request.path_params["key"]
             env.database.write(KEYS, number, {**env.find(KEYS, number), "expiration_date": expiry})
 
@@ -185,7 +185,7 @@ class DatabaseControl:
 
     async def delete_key(self, request: Request, body: Any) -> Response:
         """Remove a key."""
-        await self._run(request, lambda env: env.unlink(KEYS, [env.find(KEYS, request.path_params["key"])["id"]]))
+        await self._run(request, lambda env: env.delete(KEYS, [env.find(KEYS, request.path_params["key"])["id"]]))
         return await self.list_keys(request, body)
 
     def _describe(self, name: str) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class DatabaseControl:
     async def _run(
         self,
         request: Request,
-        call: Callable[[Environment], Any],
+        call: Callable[[OdooEnvironment], Any],
         *,
         user: int = SUPERUSER,
         began_seconds_ago: float = 0,

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.odoo.environment import Environment
+from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import OdooError, ServerFault
 from sandbox.odoo.methods import find_method, run_method
-from sandbox.odoo.routes.answers import build_debug, call_method, choose_database, serve, show_page, spoil
+from sandbox.odoo.routes.answers import build_debug, call_method, choose_database, distort, serve, show_page
 from sandbox.odoo.state import OdooState
 from sandbox.responses import build_json_response
 
@@ -61,10 +61,10 @@ class NamedCalls:
             response = build_json_response(result)
         except OdooError as error:
             response = build_json_response(_describe_error(error), error.status)
-        return await spoil(state, response, faults)
+        return await distort(state, response, faults)
 
 
-def call_named(env: Environment, model: str, method: str, body: dict[str, Any]) -> Any:
+def call_named(env: OdooEnvironment, model: str, method: str, body: dict[str, Any]) -> Any:
     """Call a method as JSON-2 does: the ids and the context beside the named parameters."""
     parameters = dict(body)
     ids, context = parameters.pop("ids", None), parameters.pop("context", None)
@@ -83,7 +83,7 @@ def call_named(env: Environment, model: str, method: str, body: dict[str, Any]) 
     except TypeError as error:
         raise ServerFault("werkzeug.exceptions.UnprocessableEntity", str(error), 422) from None
     chosen = list(ids or []) if definition.needs_ids else None
-    return run_method(env.with_context(**(context or {})), model, definition, chosen, bound)
+    return run_method(env.extend_context(**(context or {})), model, definition, chosen, bound)
 
 
 def _describe_error(error: OdooError) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from sandbox.odoo.methods import call_positional
 from sandbox.odoo.routes.answers import (
     build_debug,
     call_method,
+    distort,
     find_address,
     serve,
     show_page,
-    spoil,
 )
 from sandbox.odoo.state import OdooState
 from sandbox.responses import build_json_response
@@ -67,7 +67,7 @@ class RemoteCalls:
                 answer["result"] = result
         except OdooError as error:
             answer["error"] = build_error(error)
-        return await spoil(self._state, build_json_response(answer), faults)
+        return await distort(self._state, build_json_response(answer), faults)
 
     async def answer_xml(self, request: Request) -> Response:
         """Answer a call in XML-RPC. A result of None becomes a fault, after what was written is kept."""
@@ -86,7 +86,7 @@ class RemoteCalls:
         except (TypeError, OverflowError) as error:
             text = dumps(Fault(1, f"Traceback (most recent call last):\nTypeError: {error}\n"), methodresponse=True)
         response = Response(_strip_control_characters(text), media_type="text/xml")
-        return await spoil(self._state, response, faults)
+        return await distort(self._state, response, faults)
 
     async def _dispatch(self, service: str, method: str, arguments: list[Any], address: str) -> Answer:
         state = self._state
