@@ -84,7 +84,7 @@ class Connection:
         """Whether it shares a login that the platform has refused, so that it must be connected again."""
         return self.login is not None and self.login.is_refused
 
-    def ends_soon(self, now: int) -> bool:
+    def is_ending_soon(self, now: int) -> bool:
         """Whether access ends within two weeks after `now` (ms), or has ended, unless somebody signs in again."""
         return self.readable_until is not None and self.readable_until - now < ENDING_SOON_MS
 

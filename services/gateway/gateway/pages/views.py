@@ -285,7 +285,7 @@ def build_connection_document(
         syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
         readable_until=row.readable_until,
-        ends_soon=row.is_live and row.ends_soon(now),
+        ends_soon=row.is_live and row.is_ending_soon(now),
         login_url=build_sign_in_path(adapter, account, Purpose.CONNECT),
         prove_url=build_sign_in_path(adapter, account, Purpose.PROVE),
         can_act=can_act,

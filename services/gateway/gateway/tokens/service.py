@@ -110,7 +110,7 @@ class TokenService:
         Raises NotFoundError when there is no such connection.
         """
         row = _require_row(await self._connections.find(name))
-        return row.readable_until if row.ends_soon(self._now()) else None
+        return row.readable_until if row.is_ending_soon(self._now()) else None
 
     async def replace_token(self, name: str, rejected_token_sha256: str) -> TokenResponse:
         """Return another token after the platform rejected the token with this hash.
