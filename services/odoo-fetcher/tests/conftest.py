@@ -7,8 +7,8 @@ import pytest
 
 from fake_odoo import Bench, fill_shop
 from odoo_worlds import DATABASE, REAL_URL, OdooWorld, SimulatedWorld, open_real, open_simulated
-from sandbox.odoo.faults import Setup
-from sandbox.odoo.sample_catalog import Recipe
+from sandbox.odoo.faults import ServerSetup
+from sandbox.odoo.sample_catalog import DatabaseRecipe
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def shop(bench: Bench) -> Bench:
 @pytest.fixture
 async def simulated(tmp_path: Path) -> AsyncIterator[SimulatedWorld]:
     """A database with 30 products at the simulated server."""
-    async with open_simulated(tmp_path, Setup(), Recipe(name=DATABASE, products=30)) as world:
+    async with open_simulated(tmp_path, ServerSetup(), DatabaseRecipe(name=DATABASE, products=30)) as world:
         yield world
 
 
@@ -42,6 +42,6 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async with open_real() as real:
             yield real
         return
-    setup = Setup(version=int(request.param), apps=["sale", "stock", "website_sale"])
-    async with open_simulated(tmp_path, setup, Recipe(name=DATABASE, products=30)) as world:
+    setup = ServerSetup(version=int(request.param), apps=["sale", "stock", "website_sale"])
+    async with open_simulated(tmp_path, setup, DatabaseRecipe(name=DATABASE, products=30)) as world:
         yield world
