@@ -53,7 +53,7 @@ async def test_a_long_transaction_that_appears_late_is_read_when_it_appears(simu
 async def test_a_removed_key_is_noticed_at_the_next_step_and_reported_once(simulated: Any) -> None:
     await simulated.sync()
     for key in list(simulated.state.databases[DATABASE].list_rows(KEYS)):
-        simulated.state.run(DATABASE, 1, lambda env, key=key: env.unlink(KEYS, [key]))
+        simulated.state.run(DATABASE, 1, lambda env, key=key: env.delete(KEYS, [key]))
     with pytest.raises(ConnectionEndedError):
         await simulated.sync()
     assert len(simulated.replaced) == 1
@@ -74,7 +74,6 @@ async def test_rights_that_are_taken_away_fail_the_poll_and_the_whole_read_skips
     [
         ({"fail_requests": -1, "fail_status": 503, "retry_after": 7}, RetryLaterError),
         ({"html_requests": -1}, RetryLaterError),
-        ({"cut_calls": -1, "methods": ["search_read"]}, RetryLaterError),
     ],
 )
 async def test_faults_of_the_server_postpone_the_read_and_nothing_is_lost(
