@@ -21,10 +21,10 @@ pytestmark = pytest.mark.integration
 class Database:
     """A database of the sandbox that a test has for itself."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, products: int = 12) -> None:
         self.world = world
         self.sandbox = SandboxDatabase(world.visit, f"db-{uuid4().hex[:8]}")
-        self.sandbox.call_database("PUT", "", {"products": 12})
+        self.sandbox.call_database("PUT", "", {"products": products})
 
     def rename(self) -> None:
         """Give a product another name."""
@@ -44,6 +44,16 @@ class Database:
             return (stored is not None and stored.document == self.sandbox.load_expected_document()) or None
 
         wait_until(is_equal, within=within)
+
+    def find_product(self, connected: ConnectedDatabase, number: int) -> Any:
+        """Return the record of a product in the bucket, or None."""
+        stored = self.world.visit.load_object(connected.object_key)
+        assert stored is not None
+        return next((one for one in stored.document["data"]["products"] if one["id"] == number), None)
+
+    def count_reads(self, model: str) -> int:
+        """Return how often records of a model were read since the statistics were reset."""
+        return int(self.sandbox.call("GET", "/statistics")["calls"].get(f"{model}.search_read", 0))
 
     def remove_keys(self) -> None:
         """Remove all keys of the database."""
@@ -71,6 +81,39 @@ def test_a_database_is_stored_whole_and_stays_current_by_itself(world: World, da
     database.change_stock()
     database.wait_until_equal(connected)
     assert {sync.cause for sync in world.list_syncs(connected.name)} == {"connect", "poll"}
+
+
+def test_an_archived_product_stays_and_a_deleted_one_goes_at_the_next_poll(world: World, database: Database) -> None:
+    connected = database.sandbox.connect()
+    database.wait_until_equal(connected)
+    (archived,) = database.sandbox.execute("product.template", "search", [], limit=1)
+    database.sandbox.execute("product.template", "write", [archived], {"active": False})
+    made = database.sandbox.execute("product.template", "create", {"name": "Soon deleted"})
+    database.wait_until_equal(connected)
+    assert database.find_product(connected, archived)["active"] is False
+    assert database.find_product(connected, made)["name"] == "Soon deleted"
+    database.sandbox.execute("product.template", "unlink", [made])
+    database.wait_until_equal(connected)
+    assert database.find_product(connected, made) is None
+    assert {sync.mode for sync in world.list_syncs(connected.name)} == {"full"}
+
+
+@pytest.mark.parametrize("victim", ["odoo-fetcher", "spaces-writer", "scheduler"])
+def test_a_service_that_is_killed_while_everything_is_read_loses_and_invents_nothing(
+    world: World, database: Database, victim: str
+) -> None:
+    large = Database(world, products=700)
+    large.sandbox.call("DELETE", "/statistics")
+    large.sandbox.call("PUT", "/faults", {"slow_calls": -1, "slow_seconds": 0.2, "methods": ["search_read"]})
+    connected = large.sandbox.connect()
+    wait_until(lambda: large.count_reads("product.template.attribute.line") > 0 or None, within=60)
+    world.stack.kill(victim)
+    large.rename()
+    large.change_stock()
+    world.stack.start_part(victim)
+    large.sandbox.call("PUT", "/faults", {})
+    large.wait_until_equal(connected, within=120)
+    assert world.list_syncs(connected.name, state="success")
 
 
 def test_what_cannot_be_connected_is_refused_with_what_to_correct(world: World, database: Database) -> None:

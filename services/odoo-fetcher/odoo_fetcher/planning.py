@@ -9,8 +9,8 @@ from odoo_fetcher.cursors import ReadCursor
 from odoo_fetcher.database_reader import DatabaseReader
 from odoo_fetcher.read_state import ReadState, decode_state
 from odoo_fetcher.sessions import ALL, RecordsSession, list_pages
-from odoo_fetcher.small_readers import MODELS
-from odoo_fetcher.stock_reader import QUANT
+from odoo_fetcher.small_readers import MODELS, WAREHOUSES
+from odoo_fetcher.stock_reader import LOCATION, QUANT
 from odoo_fetcher.watched_models import PRODUCTS, STOCK, SeenRow, WatchedModel, list_watched_models
 from odoo_fetcher.windows import Window, WindowLook, open_window
 from platform_sdk.errors import AccessDeniedError
@@ -96,8 +96,10 @@ def build_window_domain(model: WatchedModel, since: str) -> Domain:
 
 async def _find_refusal(session: RecordsSession, resource: str) -> str | None:
     """Return why the user may not read a resource; None where they may."""
+    models = {STOCK: (QUANT, LOCATION), WAREHOUSES: (MODELS[WAREHOUSES], LOCATION)}
     try:
-        await session.search_count(QUANT if resource == STOCK else MODELS[resource], [], context=ALL)
+        for model in models.get(resource) or (MODELS[resource],):
+            await session.search_count(model, [], context=ALL)
     except AccessDeniedError as error:
         return error.reason
     return None

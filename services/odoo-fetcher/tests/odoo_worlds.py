@@ -22,10 +22,10 @@ from platforms.odoo.logins import OdooLogin
 from platforms.odoo.rate_limit import RateLimits
 from platforms.odoo.session import OdooSession
 from sandbox.odoo.expected_document import build_document
-from sandbox.odoo.faults import Faults, Setup
-from sandbox.odoo.models import inventory
+from sandbox.odoo.faults import Faults, ServerSetup
+from sandbox.odoo.models.stock_moves import clean_quants
 from sandbox.odoo.routes import control, named_calls, remote_calls, web
-from sandbox.odoo.sample_catalog import Recipe
+from sandbox.odoo.sample_catalog import DatabaseRecipe
 from sandbox.odoo.state import LOGIN, OdooState
 
 REAL_URL = os.environ.get("ODOO_TEST_URL", "")
@@ -62,6 +62,10 @@ class OdooWorld(Bench):
     def pass_time(self, seconds: float) -> None:
         """Let the fetcher's clock go on."""
         self._offset += seconds
+
+    def forget_waits(self) -> None:
+        """Forget that the server has asked to wait."""
+        self._limits = RateLimits(1_000)
 
     async def call(self, model: str, method: str, ids: list[int] | None = None, **parameters: Any) -> Any:
         """Make an edit."""
@@ -103,7 +107,7 @@ class SimulatedWorld(OdooWorld):
     async def clean_quants(self) -> None:
         """Let the server delete the quants of nothing."""
 
-        self.state.run(DATABASE, 1, inventory.clean_quants)
+        self.state.run(DATABASE, 1, clean_quants)
 
     async def load_truth(self) -> dict[tuple[str, str], Any]:
         """Return the bodies that the server's own rows must become."""
@@ -119,7 +123,7 @@ class SimulatedWorld(OdooWorld):
 
 
 @asynccontextmanager
-async def open_simulated(folder: Path, setup: Setup, recipe: Recipe) -> AsyncIterator[SimulatedWorld]:
+async def open_simulated(folder: Path, setup: ServerSetup, recipe: DatabaseRecipe) -> AsyncIterator[SimulatedWorld]:
     """Open a simulated server with one database, in this process."""
     state = OdooState(folder)
     state.set_setup(setup.model_copy(update={"version": min(setup.version, 18)}))

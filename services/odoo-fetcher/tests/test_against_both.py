@@ -1,4 +1,4 @@
-"""The same edits at a simulated Odoo of each version and at a real one: what is stored is what is there."""
+"""The same edits at a simulated Odoo and at a real one: what is stored is what is there."""
 
 from typing import Any
 from uuid import uuid4
@@ -32,6 +32,16 @@ async def test_everything_is_read_as_it_is(world: Any) -> None:
     assert read.end.skipped_resources == {} and not [record for record in read.records if record.unreadable]
     await world.assert_equal_to_truth()
     assert (await world.sync()).end.id_ranges == ()
+
+
+async def test_other_versions_are_read_by_the_fields_that_they_have(other_version: Any) -> None:
+    await other_version.sync()
+    await other_version.assert_equal_to_truth()
+    template, _, _ = await find_storable(other_version)
+    await other_version.sleep(1.1)
+    await other_version.write("product.template", template, name="Renamed")
+    await other_version.sync()
+    await other_version.assert_equal_to_truth()
 
 
 async def test_a_read_in_many_steps_is_the_same_one(world: Any) -> None:
