@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-
 from odoo_client import Odoo
 from samples import Box, Shirt, WriteDates, create_shirt, draw_image, make_prefix
 
