@@ -30,9 +30,8 @@ async def test_products_are_listed_page_by_page_and_found_by_name_or_reference(o
 async def test_saving_the_form_writes_what_has_changed_and_nothing_else(odoo_server: Any) -> None:
     http = odoo_server.http
     names = ["name", "list_price", "write_date"]
-    before = await odoo_server.call(
-        "product.product", "search_read", [], ["qty_available", "write_date"], 0, None, "id"
-    )
+    read = ("product.product", "search_read", [], ["qty_available", "write_date"], 0, None, "id")
+    before = await odoo_server.call(*read)
     form = read_form((await http.get("/odoo/company/1/")).text)
     response = await http.post("/odoo/company/1/save", data={**form, "name": "Edited", "count-1": "77"})
     assert (response.status_code, response.headers["location"]) == (303, "/odoo/company/1/")
