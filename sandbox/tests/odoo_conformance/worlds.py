@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-
 from odoo_client import TRANSPORTS, JsonRpc, Login, Odoo, Transport
 from samples import make_prefix
 
@@ -40,6 +39,10 @@ class World(Protocol):
 
     def remove_key(self, number: int) -> None:
         """Remove a key."""
+        ...
+
+    def forget_failures(self) -> None:
+        """Let the server forget how many keys were wrong."""
         ...
 
 
@@ -94,6 +97,10 @@ class SimulatedWorld:
         """Remove a key."""
         connect(self, "jsonrpc").unlink("res.users.apikeys", number)
 
+    def forget_failures(self) -> None:
+        """Let the server forget how many keys were wrong."""
+        self.http.post("control/odoo/restart")
+
 
 class RealWorld:
     """A real Odoo: ODOO_TEST_URL, ODOO_TEST_DATABASE, ODOO_TEST_LOGIN and ODOO_TEST_KEY, a key of an administrator."""
@@ -140,6 +147,10 @@ class RealWorld:
     def remove_key(self, number: int) -> None:
         """Remove a key, as its owner does."""
         connect(self, "jsonrpc").unlink("res.users.apikeys", number)
+
+    def forget_failures(self) -> None:
+        """Wait until the address is no longer denied."""
+        time.sleep(60)
 
 
 def list_transports(version: int) -> tuple[str, ...]:
