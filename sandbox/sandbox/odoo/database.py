@@ -52,6 +52,10 @@ class OdooDatabase:
         """Replace the models: the server was upgraded."""
         with self.lock:
             self.models = models
+            self._index.clear()
+            for model, table in self._tables.items():
+                for number, row in list(table.items()):
+                    self._index_links(model, number, {}, row)
 
     @contextmanager
     def begin(self, now: str = "") -> Iterator[Transaction]:
@@ -126,6 +130,16 @@ class OdooDatabase:
         table = self._tables[model]
         old: Row = table.get(number) or {}
         new: Row = row or {}
+        self._index_links(model, number, old, new)
+        if model in _OWNER_FIELDS:
+            self._set_owner(model, number, old, new)
+        if row is None:
+            table.pop(number, None)
+            return
+        table[number] = row
+        self._last_ids[model] = max(self._last_ids[model], number)
+
+    def _index_links(self, model: str, number: int, old: Row, new: Row) -> None:
         definition = self.models.models.get(model)
         for name in definition.links if definition else ():
             before, after = old.get(name), new.get(name)
@@ -134,13 +148,6 @@ class OdooDatabase:
                     self._index[model, name, before].discard(number)
                 if after is not None:
                     self._index[model, name, after].add(number)
-        if model in _OWNER_FIELDS:
-            self._set_owner(model, number, old, new)
-        if row is None:
-            table.pop(number, None)
-            return
-        table[number] = row
-        self._last_ids[model] = max(self._last_ids[model], number)
 
     def _set_owner(self, model: str, number: int, old: Row, new: Row) -> None:
         name = _OWNER_FIELDS[model]

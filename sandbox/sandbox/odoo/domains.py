@@ -54,8 +54,7 @@ def compile_leaf(env: "OdooEnvironment", model: str, path: Any, relation: str, v
     if field.name == "display_name":
         return compile_leaf(env, model, env.models[model].rec_name, relation, value)
     if not field.searchable and field.compute:
-        if env.version >= 19:
-            raise build_value_error(f"Cannot convert {model}.{name} to SQL because it is not stored")
+        # The server only logs that the field cannot be searched, and then all records match.
         return lambda _: True
     if relation in _NEGATED:
         return _negate(_compile_plain(env, model, field, _NEGATED[relation], value))

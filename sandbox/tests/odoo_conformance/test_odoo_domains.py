@@ -1,7 +1,6 @@
 """What domains and orders find."""
 
 import pytest
-
 from odoo_client import Odoo, OdooFault
 from samples import Fruits
 from worlds import World

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-
 from odoo_client import Odoo
 from samples import SECOND, Box, Shirt, WriteDates, create_shirt, draw_image, make_prefix
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-
 from odoo_client import TRANSPORTS, JsonRpc, Login, Odoo, Transport
 from samples import make_prefix
 

@@ -164,6 +164,7 @@ def complete_variants(env: OdooEnvironment, numbers: Sequence[int]) -> None:
         variant = env.find(VARIANT, number)
         _check_combination(env, variant)
         _check_barcode(env, variant)
+        touch(env, TEMPLATE, variant["product_tmpl_id"])
         touch_shared_fields(env, variant["product_tmpl_id"])
 
 
