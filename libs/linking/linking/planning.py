@@ -57,8 +57,8 @@ class SideState:
     """One side of a pair as it is known: its values now, and its base.
 
     `base` has the values that the sides last agreed on, as this side reported them; a missing field has no base.
-    `seen_at` says for each field when its present value was first seen (ms; at the first reading, when the platform last
-    changed the record). A missing field counts as seen at 0.
+    `seen_at` says for each field when its present value was first seen (ms; at the first reading, when the platform
+    last changed the record). A missing field counts as seen at 0.
     """
 
     values: Values
@@ -135,8 +135,8 @@ def move_bases(
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     """Return the new bases of Shopify and of Odoo.
 
-    Fields of `agree` get the values that were decided on. A field of `write` that is in its target's `read_back` gets what
-    was read back as the target's base, and the other side's value as its base. All other fields keep their bases.
+    Fields of `agree` get the values that were decided on. A field of `write` that is in its target's `read_back` gets
+    what was read back as the target's base, and the other side's value as its base. All other fields keep their bases.
     """
     raise NotImplementedError
 
