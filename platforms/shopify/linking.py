@@ -12,9 +12,10 @@ from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
 from linking.values import convert_to_amount
 from platforms.shopify.ids import is_id_of
 
-ON_SALE = frozenset({"ACTIVE", "UNLISTED"})
-"""The states of a product that can be bought; an unlisted one is found by its address alone."""
 ARCHIVED = "ARCHIVED"
+_PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
+"""Whether a product of a status can be bought. Unlisted ones can, by their address. Nothing is said of other
+statuses."""
 _ONLY_OPTION = ("Title", ["Default Title"])
 """The option of a product without options."""
 
@@ -38,8 +39,9 @@ def extract_record(
         "product_type": body["productType"],
         "tags": list(body["tags"]),
         "options": _extract_options(body["options"]),
-        "published": body["status"] in ON_SALE,
     }
+    if body["status"] in _PUBLISHED:
+        values["published"] = _PUBLISHED[body["status"]]
     return LinkedRecord(
         PRODUCTS,
         record_id,

@@ -10,7 +10,6 @@ from linking.fields import DEFAULT_RULES, FIELDS, Authority, Group, GroupRule, l
 from linking.planning import PlanRules
 from linking.records import DomainPreset, ExtractOptions, Side, SkuFormat
 
-
 DOMAIN_FIELDS = {
     DomainPreset.SALE_OK: "sale_ok",
     DomainPreset.ACTIVE: "active",
