@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from linking.fields import DEFAULT_RULES, Authority, SharedField, Group, GroupRule, ValueKind
+from linking.fields import DEFAULT_RULES, Authority, Group, GroupRule, SharedField, ValueKind
 from linking.records import Side, Value, Values
 from linking.values import is_same, normalise
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from linking.fields import DEFAULT_RULES, Authority, SharedField, Group, GroupRule, ValueKind, list_fields
+from linking.fields import DEFAULT_RULES, Authority, Group, GroupRule, SharedField, ValueKind, list_fields
 from linking.planning import (
     Action,
     Decision,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linking.fields import FIELDS, Authority, SharedField, Group, GroupRule, ValueKind
+from linking.fields import FIELDS, Authority, Group, GroupRule, SharedField, ValueKind
 from linking.planning import (
     Action,
     Decision,
