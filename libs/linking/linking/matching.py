@@ -105,10 +105,7 @@ class MatchResult:
 
 def build_product_keys(record: LinkedRecord) -> ProductKeys:
     """Return a linked product as a candidate."""
-    variants = (
-        VariantKeys(one.id, one.keys, record.is_in_domain and one.is_in_domain and not one.is_archived)
-        for one in record.children
-    )
+    variants = (VariantKeys(one.id, one.keys, one.is_in_domain and not one.is_archived) for one in record.children)
     return ProductKeys(record.id, tuple(variants), record.is_in_domain)
 
 
@@ -155,7 +152,8 @@ class _Matching:
         self.problems: list[MatchProblem] = []
         self.troubled: set[_Ref] = set()
         """The variants that have a problem. Their ids may be those of products, too."""
-        self.troubled_products: set[_Ref] = set()
+        self.named: set[_Ref] = set()
+        """The products that a listed problem names. They are not made on the other side."""
         for match in stored:
             self._keep(match)
 
@@ -189,12 +187,13 @@ class _Matching:
                 self._report(_MISSING[other[0]], refs, f"barcode:{barcode}", troubled=refs)
 
     def report_missing_skus(self) -> None:
-        """Report the products in the domain that have variants without a SKU, or no variants at all."""
+        """Report the products in the domain that have variants without a SKU, or no variants in the domain."""
         for ref, product in self.products.items():
             lacking = [one for one in self._list_open(ref) if not self.variants[one].keys.sku]
-            is_empty = not product.variants and product.is_in_domain and ref not in self.stored
-            if lacking or is_empty:
-                self._report(_MISSING[ref[0]], lacking, troubled=lacking, products=[ref])
+            if lacking:
+                self._report(_MISSING[ref[0]], lacking, troubled=lacking)
+            elif product.is_in_domain and not (ref in self.stored or ref in self.named or self._is_usable(ref)):
+                self._report(_MISSING[ref[0]], (), troubled=(), products=[ref])
 
     def group_products(self) -> list[list[_Ref]]:
         """Return the products in groups: those that matches of their variants, or stored ones, join."""
@@ -212,9 +211,8 @@ class _Matching:
         crossing = [
             ref
             for product in group
-            for one in self.products[product].variants
-            if (ref := (product[0], one.id)) in self.partners
-            and self.stored.get(product) != self.owners[self.partners[ref]]
+            for ref in self._list_variants(product)
+            if ref in self.partners and self.stored.get(product) != self.owners[self.partners[ref]]
         ]
         for ref in crossing:
             del self.partners[ref]
@@ -227,7 +225,7 @@ class _Matching:
         """Return the ids of the side's products that may be made on the other side."""
         paired = {pair.shopify if side is Side.SHOPIFY else pair.odoo for pair in pairs}
         candidates = (ref for ref, one in self.products.items() if ref[0] is side and one.is_in_domain)
-        return tuple(sorted(ref[1] for ref in candidates if ref not in self.troubled_products and ref[1] not in paired))
+        return tuple(sorted(ref[1] for ref in candidates if ref not in self.named and ref[1] not in paired))
 
     def _keep(self, match: StoredMatch) -> None:
         shopify, odoo = (Side.SHOPIFY, match.shopify), (Side.ODOO, match.odoo)
@@ -262,22 +260,32 @@ class _Matching:
         """Note that the variants `troubled` have a problem, and list it if one of them is in the domain."""
         owners = {*products, *(self.owners[ref] for ref in refs)}
         self.troubled.update(troubled)
-        self.troubled_products.update(products, (self.owners[ref] for ref in troubled))
-        concerned = [self.variants[ref].is_in_domain for ref in troubled]
+        concerned = [self._is_in_domain(ref) for ref in troubled]
         concerned = concerned or [self.products[ref].is_in_domain for ref in owners]
         if any(concerned):
+            self.named |= owners
             self.problems.append(MatchProblem(reason, _list_ids(owners), _list_ids(refs), key))
+
+    def _list_variants(self, product: _Ref) -> list[_Ref]:
+        return [(product[0], one.id) for one in self.products[product].variants]
 
     def _list_open(self, product: _Ref) -> list[_Ref]:
         """Return the product's variants in the domain that have neither a partner nor a problem."""
-        refs = [(product[0], one.id) for one in self.products[product].variants if one.is_in_domain]
+        refs = (ref for ref in self._list_variants(product) if self._is_in_domain(ref))
         return [ref for ref in refs if ref not in self.partners and ref not in self.troubled]
+
+    def _is_usable(self, product: _Ref) -> bool:
+        """Return whether a variant of the product is in the domain or has a partner."""
+        return any(ref in self.partners or self._is_in_domain(ref) for ref in self._list_variants(product))
+
+    def _is_in_domain(self, ref: _Ref) -> bool:
+        return self.variants[ref].is_in_domain and self.products[self.owners[ref]].is_in_domain
 
     def _build_pair(self, shopify: _Ref, odoo: _Ref) -> ProductMatch:
         matched = [
-            VariantMatch(one.id, self.partners[ref][1], self.reasons[ref])
-            for one in self.products[shopify].variants
-            if (ref := (Side.SHOPIFY, one.id)) in self.partners
+            VariantMatch(ref[1], self.partners[ref][1], self.reasons[ref])
+            for ref in self._list_variants(shopify)
+            if ref in self.partners
         ]
         unmatched = {ref[0]: tuple(sorted(one for _, one in self._list_open(ref))) for ref in (shopify, odoo)}
         variants = tuple(sorted(matched, key=lambda match: match.shopify))

@@ -20,7 +20,7 @@ def build_product(
 ) -> ProductKeys:
     """A product whose variants are named after it: `P` has the variants `P1`, `P2`."""
     keys = [MatchKeys(sku, dict(enumerate(barcodes)).get(number)) for number, sku in enumerate(skus)]
-    variants = (VariantKeys(f"{product}{number}", one, in_domain) for number, one in enumerate(keys, 1))
+    variants = (VariantKeys(f"{product}{number}", one) for number, one in enumerate(keys, 1))
     return ProductKeys(product, tuple(variants), in_domain)
 
 
@@ -214,3 +214,29 @@ def test_a_linked_record_is_a_candidate_by_the_keys_of_its_variants() -> None:
     assert build_product_keys(LinkedRecord(PRODUCTS, "9", {}, children=variants)) == ProductKeys(
         "9", (VariantKeys("1", MatchKeys("a", "123")), VariantKeys("2", MatchKeys("b"), is_in_domain=False))
     )
+
+
+def test_an_archived_variant_of_a_product_in_the_domain_is_neither_missing_nor_an_error() -> None:
+    archived = VariantKeys("T2", MatchKeys(), is_in_domain=False)
+    odoo = ProductKeys("T", (VariantKeys("T1", MatchKeys("a")), archived))
+    result = match_products([build_product("P", "a")], [odoo])
+    assert result.problems == ()
+    assert result.pairs[0].unmatched == {SHOPIFY: (), ODOO: ()}
+
+
+def test_a_draft_lists_exactly_what_is_missing_doubled_or_without_a_sku() -> None:
+    """Of 500 products 20 are missing on each side; there are 5 doubled SKUs, and 3 products without one."""
+    shopify = [build_product(f"P{number}", f"s{number}") for number in range(497)]
+    shopify += [build_product(f"N{number}", None) for number in range(3)]
+    odoo = [build_product(f"T{number}", f"s{number}") for number in range(20, 497)]
+    odoo += [build_product(f"X{number}", f"x{number}") for number in range(20)]
+    odoo += [build_product(f"D{number}", f"s{number}") for number in range(100, 105)]
+    result = match_products(shopify, odoo)
+    assert len(result.pairs) == 477 - 5
+    assert set(result.unmatched[SHOPIFY]) == {f"P{number}" for number in range(20)}
+    assert set(result.unmatched[ODOO]) == {f"X{number}" for number in range(20)}
+    doubled = [one for one in result.problems if one.reason is MatchReason.AMBIGUOUS]
+    assert [one.key for one in doubled] == [f"sku:s{number}" for number in range(100, 105)]
+    missing = [one.products[SHOPIFY] for one in result.problems if one.reason is MatchReason.SHOPIFY_MISSING_SKU]
+    assert missing == [("N0",), ("N1",), ("N2",)]
+    assert len(result.problems) == 8

@@ -38,7 +38,7 @@ def draw_products(draw: st.DrawFn, prefix: str) -> list[ProductKeys]:
         name = f"{prefix}{number}"
         keys = draw(st.lists(KEYS, max_size=3))
         is_in_domain = draw(st.booleans())
-        variants = (VariantKeys(f"{name}-{at}", one, is_in_domain) for at, one in enumerate(keys))
+        variants = (VariantKeys(f"{name}-{at}", one, draw(st.booleans())) for at, one in enumerate(keys))
         products.append(ProductKeys(name, tuple(variants), is_in_domain))
     return products
 
