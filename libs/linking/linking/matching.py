@@ -168,11 +168,8 @@ class _Matching:
 
     def match_by_barcode(self) -> None:
         """Match the variants that the SKU has led nowhere and whose barcode only one record of each side has."""
-        open_refs = {
-            ref
-            for ref, one in self.variants.items()
-            if one.keys.sku and ref not in self.partners and ref not in self.troubled
-        }
+        with_sku = (ref for ref, one in self.variants.items() if one.keys.sku)
+        open_refs = {ref for ref in with_sku if ref not in self.partners and ref not in self.troubled}
         for barcode, refs in self._group_by({ref: one.keys.barcode for ref, one in self.variants.items()}):
             free = [ref for ref in refs if ref in open_refs]
             if not free or len({side for side, _ in refs}) == 1:
@@ -217,9 +214,8 @@ class _Matching:
         for ref in crossing:
             del self.partners[ref]
         self._report(MatchReason.AMBIGUOUS, crossing, troubled=crossing, products=group)
-        return [
-            self._build_pair(ref, self.stored[ref]) for ref in group if ref[0] is Side.SHOPIFY and ref in self.stored
-        ]
+        stored = (ref for ref in group if ref[0] is Side.SHOPIFY and ref in self.stored)
+        return [self._build_pair(ref, self.stored[ref]) for ref in stored]
 
     def list_unmatched(self, side: Side, pairs: Iterable[ProductMatch]) -> tuple[str, ...]:
         """Return the ids of the side's products that may be made on the other side."""
