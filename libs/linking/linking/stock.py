@@ -102,7 +102,7 @@ def plan_stock(state: StockState | None, shopify: int | None, odoo: int | None, 
     return StockDecision(Action.WRITE, _CHANGE_REASONS[source], noted, target, before, change, written)
 
 
-def book_stock(state: StockState, quantity: int, rule: GroupRule) -> StockState:
+def settle_unbooked(state: StockState, quantity: int, rule: GroupRule) -> StockState:
     """Return the state once `quantity` of what is unbooked is booked on the counting side.
 
     The counting side's number falls by it, and that is no change. So the caller does this together with the reading in

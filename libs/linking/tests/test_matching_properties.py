@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linking.groups import group_connected
@@ -21,6 +21,7 @@ from linking.matching import (
 )
 from linking.records import MatchKeys, Side
 
+PROPERTY = settings(suppress_health_check=[HealthCheck.too_slow])
 SHOPIFY, ODOO = Side.SHOPIFY, Side.ODOO
 KEYS = st.builds(MatchKeys, st.sampled_from([*"abcdef", None]), st.sampled_from([*"1234", None, None]))
 
@@ -104,6 +105,7 @@ def split_by_keys(catalogues: Catalogues) -> list[Catalogues]:
     ]
 
 
+@PROPERTY
 @given(draw_catalogues())
 def test_matching_is_the_same_in_a_mirror(catalogues: Catalogues) -> None:
     result = match(catalogues)
@@ -114,6 +116,7 @@ def test_matching_is_the_same_in_a_mirror(catalogues: Catalogues) -> None:
     assert {side: result.unmatched[side.other] for side in Side} == mirrored.unmatched
 
 
+@PROPERTY
 @given(draw_catalogues(), st.randoms(use_true_random=False))
 def test_matching_does_not_depend_on_the_order(catalogues: Catalogues, random: object) -> None:
     def shuffle(items: list[ProductKeys]) -> list[ProductKeys]:
@@ -129,6 +132,7 @@ def test_matching_does_not_depend_on_the_order(catalogues: Catalogues, random: o
     assert shuffled == match(catalogues)
 
 
+@PROPERTY
 @given(draw_catalogues())
 def test_what_shares_no_key_may_be_matched_alone(catalogues: Catalogues) -> None:
     whole, parts = match(catalogues), [match(part) for part in split_by_keys(catalogues)]
@@ -138,6 +142,7 @@ def test_what_shares_no_key_may_be_matched_alone(catalogues: Catalogues) -> None
         assert sorted(one for part in parts for one in part.unmatched[side]) == list(whole.unmatched[side])
 
 
+@PROPERTY
 @given(draw_catalogues())
 def test_every_record_has_one_place_in_the_result(catalogues: Catalogues) -> None:
     result = match(catalogues)
@@ -151,6 +156,7 @@ def test_every_record_has_one_place_in_the_result(catalogues: Catalogues) -> Non
         assert in_domain <= {*paired, *named, *result.unmatched[side]}
 
 
+@PROPERTY
 @given(draw_catalogues())
 def test_matching_again_with_what_was_matched_changes_nothing(catalogues: Catalogues) -> None:
     first = match(catalogues)
@@ -164,6 +170,7 @@ def test_matching_again_with_what_was_matched_changes_nothing(catalogues: Catalo
     assert again.unmatched == first.unmatched
 
 
+@PROPERTY
 @given(draw_catalogues())
 def test_stored_matches_stay(catalogues: Catalogues) -> None:
     pairs = {(pair.shopify, pair.odoo) for pair in match(catalogues).pairs if pair.is_stored}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linking.fields import FIELDS, Authority, Group, GroupRule, SharedField, ValueKind
@@ -23,6 +23,7 @@ from linking.planning import (
 from linking.records import Side, Value
 from linking.values import is_same
 
+PROPERTY = settings(suppress_health_check=[HealthCheck.too_slow])
 CURRENCY = "EUR"
 Sides = Mapping[Side, SideState]
 TEXTS = st.sampled_from(["a", " a ", "b", "", None, "A", "c"])
@@ -98,6 +99,7 @@ def is_same_field(field: SharedField, one: Value, other: Value) -> bool:
     return is_same(field.kind, one, other, CURRENCY)
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES)
 def test_after_an_approved_plan_nothing_is_planned_but_what_is_held(sides: Sides, rules: PlanRules) -> None:
     decisions = approve(plan(sides, rules))
@@ -113,12 +115,14 @@ def test_after_an_approved_plan_nothing_is_planned_but_what_is_held(sides: Sides
             assert is_same_field(field, *values)
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES, st.sampled_from(Side))
 def test_what_a_person_settles_is_settled(sides: Sides, rules: PlanRules, winner: Side) -> None:
     decisions = tuple(settle(one, winner) if one.action is Action.CONFLICT else one for one in plan(sides, rules))
     assert {one.action for one in plan(apply(sides, decisions), rules)} == {Action.NOTHING}
 
 
+@PROPERTY
 @given(draw_agreed_sides(), FREE_RULES, st.data())
 def test_edits_of_different_fields_on_both_sides_all_survive(
     sides: Sides, rules: PlanRules, data: st.DataObject
@@ -135,6 +139,7 @@ def test_edits_of_different_fields_on_both_sides_all_survive(
         assert all(is_same_field(field, state.values[field.name], wanted) for state in after.values())
 
 
+@PROPERTY
 @given(draw_agreed_sides(), FREE_RULES, st.sampled_from(Side), st.data())
 def test_an_edit_causes_one_write_on_the_other_side_and_none_after_it(
     sides: Sides, rules: PlanRules, side: Side, data: st.DataObject
@@ -147,6 +152,7 @@ def test_an_edit_causes_one_write_on_the_other_side_and_none_after_it(
     assert not list_writes(decisions, side)
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES)
 def test_an_echo_of_what_was_written_is_nobody_s_change(sides: Sides, rules: PlanRules) -> None:
     """The target reports what was written, again and in yet another form, and nothing follows."""
@@ -161,6 +167,7 @@ def test_an_echo_of_what_was_written_is_nobody_s_change(sides: Sides, rules: Pla
     assert not any(list_writes(plan(echoed, rules), side) for side in Side)
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES)
 def test_a_value_that_equals_its_base_is_never_the_reason_of_a_write(sides: Sides, rules: PlanRules) -> None:
     for field, one in zip(FIELDS, plan(sides, rules), strict=True):
@@ -171,6 +178,7 @@ def test_a_value_that_equals_its_base_is_never_the_reason_of_a_write(sides: Side
         assert not is_same_field(field, origin.values[field.name], origin.base[field.name])
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES)
 def test_planning_is_the_same_in_a_mirror(sides: Sides, rules: PlanRules) -> None:
     def swap(rule: GroupRule) -> GroupRule:
@@ -190,6 +198,7 @@ def test_planning_is_the_same_in_a_mirror(sides: Sides, rules: PlanRules) -> Non
         assert (one.before, one.after) == (other.before, other.after)
 
 
+@PROPERTY
 @given(draw_sides(), PLAN_RULES)
 def test_a_plan_does_not_depend_on_other_fields(sides: Sides, rules: PlanRules) -> None:
     whole = plan(sides, rules)

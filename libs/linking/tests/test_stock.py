@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from linking.fields import Authority, GroupRule
 from linking.planning import Action, DecisionReason
 from linking.records import Side
-from linking.stock import StockDecision, StockState, book_stock, count_whole_units, plan_stock
+from linking.stock import StockDecision, StockState, count_whole_units, plan_stock, settle_unbooked
 
 SHOPIFY, ODOO = Side.SHOPIFY, Side.ODOO
 BY_ODOO, BY_SHOPIFY = GroupRule(Authority.ODOO), GroupRule(Authority.SHOPIFY)
@@ -75,7 +75,7 @@ def test_changes_that_are_held_wait_for_a_person() -> None:
     decision = plan_stock(StockState(5, 5), 4, 3, HELD)
     assert decision == StockDecision(Action.CONFLICT, DecisionReason.HOLD, StockState(5, 5))
     with pytest.raises(ValueError, match="held"):
-        book_stock(StockState(5, 5), 1, HELD)
+        settle_unbooked(StockState(5, 5), 1, HELD)
 
 
 @pytest.mark.parametrize("numbers", [(None, 5), (5, None), (None, None)])
@@ -85,7 +85,7 @@ def test_what_a_side_does_not_count_is_left_alone(numbers: tuple[int | None, int
 
 
 def test_a_booked_sale_does_not_fall_twice() -> None:
-    booked = book_stock(StockState(3, 5, unbooked=2), 2, BY_ODOO)
+    booked = settle_unbooked(StockState(3, 5, unbooked=2), 2, BY_ODOO)
     assert booked == StockState(3, 3)
     assert plan_stock(booked, 3, 3, BY_ODOO).action is Action.NOTHING
 
@@ -134,7 +134,7 @@ class World:
         if self.open_write is None:
             quantity = self.state.unbooked
             self.numbers[self.counting] -= quantity
-            self.state = book_stock(self.state, quantity, self.rule)
+            self.state = settle_unbooked(self.state, quantity, self.rule)
 
 
 EVENTS = st.lists(
