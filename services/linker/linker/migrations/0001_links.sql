@@ -105,8 +105,9 @@ CREATE TABLE pairs (
     -- What the sides last agreed on, as each of them reported it.
     shopify_base jsonb NOT NULL DEFAULT '{}',
     odoo_base jsonb NOT NULL DEFAULT '{}',
-    shopify_archived boolean NOT NULL DEFAULT false,
-    odoo_archived boolean NOT NULL DEFAULT false,
+    -- Whether the records were archived when that was last acted on; null until it is known.
+    shopify_archived boolean,
+    odoo_archived boolean,
     plan_number bigint NOT NULL DEFAULT 0,
     is_planned boolean NOT NULL DEFAULT false,
     CHECK (shopify_id IS NOT NULL OR odoo_id IS NOT NULL)
