@@ -30,8 +30,8 @@ class PlannedWrite:
 def check_guard(total: int, writes: Iterable[PlannedWrite], *, is_first: bool = False) -> DraftReason | None:
     """Return why the writes to pairs of one resource wait as a draft; None if they may be sent.
 
-    `total` is the number of the resource's pairs in the link. Each pair counts once. The caller passes the writes of one
-    sync, or those of an hour (`list_recent`) together with the ones that are planned.
+    `total` is the number of the resource's pairs in the link. Each pair counts once. The caller passes the writes of
+    one sync, or those of an hour (`list_recent`) together with the ones that are planned.
     """
     raise NotImplementedError
 

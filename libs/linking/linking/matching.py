@@ -1,9 +1,9 @@
 """Finds which products and variants of both sides are the same thing: by stored pairs, then SKU, then barcode.
 
 Nothing is guessed: a key that more than one record of a side has matches none of them. Products pair through their
-variants; one whose variants lead to two products is ambiguous. The result does not depend on the order of the arguments,
-and is the same mirrored when the sides are exchanged. A set of products that shares no key with any other product (of either
-side) may be matched alone, with the same result.
+variants; one whose variants lead to two products is ambiguous. The result does not depend on the order of the
+arguments, and is the same mirrored when the sides are exchanged. A set of products that shares no key with any other
+product (of either side) may be matched alone, with the same result.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,8 +33,8 @@ class VariantKeys:
 class ProductKeys:
     """A product of one side as a candidate for matching: what of it the match needs.
 
-    Archived ones are candidates too. One that is not `is_in_domain` is matched, but never reported as missing or without
-    a SKU.
+    Archived ones are candidates too. One that is not `is_in_domain` is matched, but never reported as missing or
+    without a SKU.
     """
 
     id: str
@@ -76,8 +76,8 @@ class ProductMatch:
 class MatchProblem:
     """Records that could not be matched, and why. They are listed; everything else goes on.
 
-    `products` and `variants` have the ids of each side, sorted. `key` is the key that they share, such as `sku:A-1`; empty
-    where there is none.
+    `products` and `variants` have the ids of each side, sorted. `key` is the key that they share, such as `sku:A-1`;
+    empty where there is none.
     """
 
     reason: MatchReason
@@ -106,7 +106,7 @@ def match_products(
 ) -> MatchResult:
     """Match the products of both sides.
 
-    A stored match stays while both of its records are there; a record of it that is missing here is left out. The keys of
-    stored variants count for uniqueness: a new record with the SKU of a paired one is ambiguous.
+    A stored match stays while both of its records are there; a record of it that is missing here is left out. The keys
+    of stored variants count for uniqueness: a new record with the SKU of a paired one is ambiguous.
     """
     raise NotImplementedError

@@ -60,7 +60,8 @@ class MatchKeys:
 class LinkedRecord:
     """A product or variant of one side, in the form that both sides share.
 
-    `id` is the platform's own: a gid, or Odoo's id as text. `children` are a product's variants, in the platform's order.
+    `id` is the platform's own: a gid, or Odoo's id as text. `children` are a product's variants, in the platform's
+    order.
     """
 
     resource: str

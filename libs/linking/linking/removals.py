@@ -28,8 +28,8 @@ class RemovalAction(StrEnum):
 class RemovalEffect:
     """What follows from a removal.
 
-    With `unlinks`, the pair becomes `unlinked`: its other record is not exported again until a person says so, while a new
-    record with its SKU is matched anew. `target` is the side on which `action` is done; None for `keep`.
+    With `unlinks`, the pair becomes `unlinked`: its other record is not exported again until a person says so, while a
+    new record with its SKU is matched anew. `target` is the side on which `action` is done; None for `keep`.
     """
 
     unlinks: bool
