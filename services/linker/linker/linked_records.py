@@ -76,7 +76,11 @@ def note_record_seen(before: LinkedRecord | None, seen_at: SeenAt, after: Linked
     `before` is what was known of the record, with `seen_at`; `at` (ms) is when the values that differ were seen.
     """
     known = {child.id: child for child in before.children} if before else {}
-    seen = {_OWN: note_seen(list_fields(after.resource), before.values if before else {}, seen_at.get(_OWN, {}), after.values, at)}
+    seen = {
+        _OWN: note_seen(
+            list_fields(after.resource), before.values if before else {}, seen_at.get(_OWN, {}), after.values, at
+        )
+    }
     for child in after.children:
         old = known.get(child.id)
         seen[child.id] = note_seen(

@@ -200,11 +200,19 @@ def _build(
     shopify_base, odoo_base = bases or (pair.shopify_base, pair.odoo_base)
     shopify_archived, odoo_archived = archived or (pair.shopify_archived, pair.odoo_archived)
     return PlannedPair(
-        pair.id, pair.resource, state, reason, name, shopify_base, odoo_base, shopify_archived, odoo_archived, tuple(lines)
+        pair.id,
+        pair.resource,
+        state,
+        reason,
+        name,
+        shopify_base,
+        odoo_base,
+        shopify_archived,
+        odoo_archived,
+        tuple(lines),
     )
 
 
 def find_currency(shopify: str | None, odoo: str | None) -> str | None:
     """Return the currency of both sides' amounts; None where they differ or one is not known."""
     return shopify if shopify == odoo else None
-

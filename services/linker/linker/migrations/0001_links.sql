@@ -73,11 +73,13 @@ CREATE TABLE side_records (
     seen_at jsonb NOT NULL,
     updated_at timestamptz,
     read_at bigint NOT NULL,
+    -- When the spaces-writer stored the last change (ms).
+    changed_at bigint NOT NULL,
     is_matched boolean NOT NULL DEFAULT false,
     PRIMARY KEY (link, side, record_id),
     FOREIGN KEY (link, side) REFERENCES sides ON DELETE CASCADE
 );
-CREATE INDEX ON side_records (link) WHERE NOT is_matched;
+CREATE INDEX ON side_records (link, changed_at) WHERE NOT is_matched;
 
 -- By which records find each other: `sku:…` and `barcode:…` of all variants.
 CREATE TABLE record_keys (

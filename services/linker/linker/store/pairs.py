@@ -35,8 +35,8 @@ WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 _INSERT = text("""
 INSERT INTO pairs (id, link, resource, product_pair, shopify_id, odoo_model, odoo_id, state, reason, is_planned)
-SELECT id, :link, resource, product_pair, shopify_id, CASE WHEN odoo_id IS NOT NULL THEN model END, odoo_id, state, reason,
-    product_pair IS NOT NULL
+SELECT id, :link, resource, product_pair, shopify_id, CASE WHEN odoo_id IS NOT NULL THEN model END, odoo_id, state,
+    reason, product_pair IS NOT NULL
 FROM unnest(CAST(:ids AS uuid[]), CAST(:resources AS text[]), CAST(:product_pairs AS uuid[]),
     CAST(:shopify_ids AS text[]), CAST(:models AS text[]), CAST(:odoo_ids AS text[]), CAST(:states AS text[]),
     CAST(:reasons AS text[]))
@@ -96,7 +96,7 @@ Ids = Mapping[Side, Collection[str]]
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """How many records or problems have a reason. `resource` is empty for problems, which name records of both sides."""
+    """How many records or problems have a reason. `resource` is empty for problems, which name records of both."""
 
     reason: str
     count: int
@@ -184,7 +184,7 @@ async def delete_all(tx: AsyncConnection, link: UUID) -> None:
 
 async def count_states(tx: AsyncConnection, link: UUID) -> dict[str, int]:
     """Return the number of pairs of products by their state."""
-    return {state: count for state, count in await tx.execute(_COUNT, {"link": link})}
+    return dict((await tx.execute(_COUNT, {"link": link})).tuples().all())
 
 
 async def count_unlinked(tx: AsyncConnection, link: UUID) -> list[ReasonCount]:

@@ -17,9 +17,10 @@ from linking.records import LinkedRecord, Side
 
 @dataclass(frozen=True)
 class SideRecord:
-    """A record as it is known. `record` is None once it was deleted; its number is kept, so that late pages change nothing.
+    """A record as it is known. `record` is None once it was deleted: its number stays, so that late pages change nothing.
 
-    `read_at` (ms) and `updated_at` are those of the reading at the platform.
+    `read_at` (ms) and `updated_at` are those of the reading at the platform; `changed_at` (ms) is when the
+    spaces-writer stored it. `has_changed` says whether an entry has changed anything that links know of the record.
     """
 
     id: str
@@ -28,26 +29,30 @@ class SideRecord:
     seen_at: Mapping[str, Mapping[str, int]]
     updated_at: datetime | None = None
     read_at: int = 0
+    changed_at: int = 0
+    has_changed: bool = True
 
 
 _LOAD = text("""
-SELECT record_id, sequence, content, seen_at, updated_at, read_at FROM side_records
+SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at FROM side_records
 WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
 """)
 # In the order of ids, so that transactions which store or match the same records wait for each other in one order.
 _UPSERT = text("""
 INSERT INTO side_records (link, side, record_id, sequence, read_id, content, variant_keys, is_in_domain, seen_at,
-    updated_at, read_at)
+    updated_at, read_at, changed_at)
 SELECT :link, :side, id, sequence, CAST(:read_id AS uuid), CAST(content AS jsonb), CAST(keys AS jsonb), in_domain,
-    CAST(seen_at AS jsonb), updated_at, read_at
+    CAST(seen_at AS jsonb), updated_at, read_at, changed_at
 FROM unnest(CAST(:ids AS text[]), CAST(:sequences AS bigint[]), CAST(:contents AS text[]), CAST(:keys AS text[]),
     CAST(:in_domain AS boolean[]), CAST(:seen_at AS text[]), CAST(:updated_at AS timestamptz[]),
-    CAST(:read_at AS bigint[])) AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at)
+    CAST(:read_at AS bigint[]), CAST(:changed_at AS bigint[]))
+    AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at, changed_at)
 ORDER BY id
 ON CONFLICT (link, side, record_id) DO UPDATE SET sequence = EXCLUDED.sequence, content = EXCLUDED.content,
     read_id = coalesce(EXCLUDED.read_id, side_records.read_id), variant_keys = EXCLUDED.variant_keys,
     is_in_domain = EXCLUDED.is_in_domain, seen_at = EXCLUDED.seen_at, updated_at = EXCLUDED.updated_at,
-    read_at = EXCLUDED.read_at, is_matched = false
+    read_at = EXCLUDED.read_at, changed_at = EXCLUDED.changed_at,
+    is_matched = side_records.is_matched AND NOT side_records.record_id = ANY(CAST(:changed_ids AS text[]))
 """)
 _DELETE_KEYS = text("""
 DELETE FROM record_keys WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
@@ -119,6 +124,7 @@ async def load(tx: AsyncConnection, link: UUID, side: str, ids: Collection[str])
             orjson.loads(row.seen_at),
             row.updated_at,
             row.read_at,
+            row.changed_at,
         )
         for row in rows
     }
@@ -127,16 +133,18 @@ async def load(tx: AsyncConnection, link: UUID, side: str, ids: Collection[str])
 async def upsert(
     tx: AsyncConnection, link: UUID, side: str, changed: Sequence[SideRecord], *, read_id: UUID | None = None
 ) -> None:
-    """Store records that have changed, with their keys; they are to be matched anew.
+    """Store records that have new entries. Those that have changed are to be matched anew.
 
     `read_id` is the read that has brought them; None if the feed of changes has.
     """
     if not changed:
         return
     place = {"link": link, "side": side}
-    keys = [(one.id, key) for one in changed if one.record for key in list_keys(one.record)]
-    await tx.execute(_UPSERT, {**place, "read_id": read_id, **_build_columns(changed)})
-    await tx.execute(_DELETE_KEYS, {**place, "ids": [one.id for one in changed]})
+    different = [one for one in changed if one.has_changed]
+    keys = [(one.id, key) for one in different if one.record for key in list_keys(one.record)]
+    ids = [one.id for one in different]
+    await tx.execute(_UPSERT, {**place, "read_id": read_id, "changed_ids": ids, **_build_columns(changed)})
+    await tx.execute(_DELETE_KEYS, {**place, "ids": ids})
     await tx.execute(_INSERT_KEYS, {**place, "ids": [one for one, _ in keys], "keys": [key for _, key in keys]})
 
 
@@ -150,6 +158,7 @@ def _build_columns(changed: Sequence[SideRecord]) -> dict[str, list[Any]]:
         "seen_at": [_encode(one.seen_at) for one in changed],
         "updated_at": [one.updated_at for one in changed],
         "read_at": [one.read_at for one in changed],
+        "changed_at": [one.changed_at for one in changed],
     }
 
 
@@ -191,8 +200,8 @@ async def delete_all(tx: AsyncConnection, link: UUID, side: str) -> None:
     await tx.execute(_DELETE_ALL, {"link": link, "side": side})
 
 
-async def lock_unmatched(tx: AsyncConnection, link: UUID, limit: int) -> list[tuple[str, str]]:
-    """Return (side, id) of at most `limit` records that are to be matched, locked until the transaction ends."""
+async def lock_unmatched(tx: AsyncConnection, link: UUID, limit: int | None) -> list[tuple[str, str]]:
+    """Return (side, id) of at most `limit` records (None: all) that are to be matched, locked until the end."""
     return [(row.side, row.record_id) for row in await tx.execute(_LOCK_UNMATCHED, {"link": link, "limit": limit})]
 
 

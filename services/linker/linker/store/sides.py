@@ -32,10 +32,13 @@ _COLUMNS = f"link, side, connection, epoch, currency, {_POSITION}"
 _LOCK_BY_CONNECTION = text(f"""
 SELECT {_COLUMNS} FROM sides WHERE connection = :connection AND NOT has_ended ORDER BY link FOR UPDATE
 """)
-_LIST_BY_CONNECTION = text(f"SELECT {_COLUMNS} FROM sides WHERE connection = :connection AND NOT has_ended ORDER BY link")
+_LIST_BY_CONNECTION = text(
+    f"SELECT {_COLUMNS} FROM sides WHERE connection = :connection AND NOT has_ended ORDER BY link"
+)
 _LIST_BY_LINK = text(f"SELECT {_COLUMNS} FROM sides WHERE link = :link ORDER BY side DESC")
 _LOCK_BY_LINK = text(f"SELECT {_COLUMNS} FROM sides WHERE link = :link ORDER BY side DESC FOR UPDATE")
 _LIST_LINKS = text("SELECT link FROM sides WHERE side = 'shopify' AND NOT has_ended ORDER BY connection")
+_FIND_LINK = text("SELECT link FROM sides WHERE connection = :shop AND side = 'shopify' AND NOT has_ended")
 _INSERT = text("""
 INSERT INTO sides (link, side, connection, epoch) VALUES (:link, :side, :connection, :epoch)
 ON CONFLICT DO NOTHING RETURNING link
@@ -53,7 +56,8 @@ WHERE link = :link AND side = :side AND currency IS DISTINCT FROM CAST(:currency
 _END = text("UPDATE sides SET has_ended = true WHERE link = :link")
 _LOCK_STALLED = text(f"""
 SELECT {_COLUMNS} FROM sides WHERE read_id IS NOT NULL AND read_at < now() - make_interval(secs => :seconds)
-  AND NOT has_ended ORDER BY read_at LIMIT 1 FOR UPDATE SKIP LOCKED
+  AND EXISTS (SELECT FROM links WHERE links.id = sides.link AND links.state NOT IN ('paused', 'ended'))
+ORDER BY read_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
 
@@ -89,6 +93,11 @@ async def list_open_links(tx: AsyncConnection) -> Sequence[UUID]:
     return (await tx.execute(_LIST_LINKS)).scalars().all()
 
 
+async def find_link(tx: AsyncConnection, shop: str) -> UUID | None:
+    """Return the id of the shop's link that has not ended; None if there is none."""
+    return (await tx.execute(_FIND_LINK, {"shop": shop})).scalar_one_or_none()
+
+
 async def insert(tx: AsyncConnection, link: UUID, side: str, connection: str, epoch: int) -> bool:
     """Insert a side of a new link. Return False if the connection is a shop that has an open link already."""
     values = {"link": link, "side": side, "connection": connection, "epoch": epoch}
@@ -117,6 +126,6 @@ async def end(tx: AsyncConnection, link: UUID) -> None:
 
 
 async def lock_stalled(tx: AsyncConnection, seconds: float) -> LinkSide | None:
-    """Return a side whose read has made no progress for so long, locked until the transaction ends; None if none has."""
+    """Return a side whose read has made no progress for so long, locked until the end; None if there is none."""
     row = (await tx.execute(_LOCK_STALLED, {"seconds": seconds})).one_or_none()
     return _build(row) if row else None
