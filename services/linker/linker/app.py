@@ -69,7 +69,7 @@ def _build_consumers(
     settings: LinkerSettings, database: Database, publisher: EventPublisher, wake: Any
 ) -> list[KeyedConsumer[Any]]:
     brokers, transaction = settings.build_brokers(), database.transaction
-    pages = FeedPages({side: load_role(side, "linking") for side in Side})  # type: ignore[dict-item] # its functions
+    pages = FeedPages({side: load_role(side, "linking") for side in Side})
 
     def build(topic: str, parse: Any, handle: Any) -> KeyedConsumer[Any]:
         letters = DeadLetterPublisher(publisher)

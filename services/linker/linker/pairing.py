@@ -123,15 +123,15 @@ def _change(
             single |= {(side, record) for side in Side if (record := pair.get_id(side)) is not None}
         else:
             changes.deleted.append(pair.id)
-    for shopify, odoo in sorted(wanted.matched):
-        if (shopify, odoo) not in matched:
-            matched[shopify, odoo] = (new := uuid4())
-            changes.inserted.append(StoredPair(new, resource, product_pair, shopify, odoo, LINKED))
+    for both_ids in sorted(wanted.matched):
+        if both_ids not in matched:
+            matched[both_ids] = (new := uuid4())
+            changes.inserted.append(StoredPair(new, resource, product_pair, *both_ids, LINKED))
     for side, records in wanted.single.items():
         for record in sorted(set(records)):
             if (side, record) not in single:
-                ids = (record, None) if side is Side.SHOPIFY else (None, record)
-                pair = StoredPair(uuid4(), resource, product_pair, *ids, UNLINKED, MISSING[side.other])
+                shopify, odoo = (record, None) if side is Side.SHOPIFY else (None, record)
+                pair = StoredPair(uuid4(), resource, product_pair, shopify, odoo, UNLINKED, MISSING[side.other])
                 changes.inserted.append(pair)
     return matched
 

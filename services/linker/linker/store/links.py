@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+State = Literal["reading", "draft", "active", "paused", "ended"]
 READING, DRAFT, ACTIVE, PAUSED, ENDED = "reading", "draft", "active", "paused", "ended"
 LIVE = (READING, DRAFT, ACTIVE)
 """The states in which a link follows both sides."""
@@ -23,7 +24,7 @@ class Link:
     id: UUID
     merchant: UUID
     settings: dict[str, Any]
-    state: str
+    state: State
     reason: str | None
     is_matched: bool
     plan_number: int
@@ -31,7 +32,7 @@ class Link:
 
 
 _COLUMNS = "id, merchant, settings, state, reason, is_matched, plan_number, created_at"
-_LOCK_NAME = "hashtextextended(current_schema() || '.link.' || CAST(:id AS text), 0)"
+_LOCK_NAME = "hashtextextended(current_schema() || '.link.' || CAST(CAST(:id AS uuid) AS text), 0)"
 _WAIT_FOR_LOCK = text(f"SELECT pg_advisory_xact_lock({_LOCK_NAME})")
 _TRY_LOCK = text(f"SELECT pg_try_advisory_xact_lock({_LOCK_NAME})")
 _GET = text(f"SELECT {_COLUMNS} FROM links WHERE id = :id")

@@ -1,6 +1,6 @@
 """Plans of links: what a link sync would write, line by line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 from uuid import UUID
@@ -102,9 +102,10 @@ async def insert(tx: AsyncConnection, link: UUID, number: int, pairs: int, count
     await tx.execute(_PRUNE, {"link": link, "number": number - KEPT_PLANS})
 
 
-async def get(tx: AsyncConnection, link: UUID, number: int) -> Mapping[str, Any] | None:
+async def get(tx: AsyncConnection, link: UUID, number: int) -> dict[str, Any] | None:
     """Return what is remembered of the plan with this number."""
-    return (await tx.execute(_GET_PLAN, {"link": link, "number": number})).mappings().one_or_none()
+    row = (await tx.execute(_GET_PLAN, {"link": link, "number": number})).mappings().one_or_none()
+    return dict(row) if row else None
 
 
 async def count_lines(tx: AsyncConnection, link: UUID) -> list[dict[str, Any]]:

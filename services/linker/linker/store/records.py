@@ -17,7 +17,7 @@ from linking.records import LinkedRecord, Side
 
 @dataclass(frozen=True)
 class SideRecord:
-    """A record as it is known. `record` is None once it was deleted: its number stays, so that late pages change nothing.
+    """A record as it is known. `record` is None once it was deleted; its number stays, for late pages.
 
     `read_at` (ms) and `updated_at` are those of the reading at the platform; `changed_at` (ms) is when the
     spaces-writer stored it. `has_changed` says whether an entry has changed anything that links know of the record.

@@ -25,7 +25,7 @@ async def publish_link(tx: AsyncConnection, link_id: UUID) -> None:
         revision=revision,
         odoo=database.connection,
         merchant=link.merchant,
-        state=link.state,  # type: ignore[arg-type] # the table's check has the same states
+        state=link.state,
         reason=link.reason,
         plan_number=link.plan_number,
         pairs=await pairs.count_states(tx, link_id),
