@@ -80,7 +80,7 @@ async def try_lock(tx: AsyncConnection, link_id: UUID) -> Link | None:
 async def get(tx: AsyncConnection, link_id: UUID) -> Link | None:
     """Return a link, or None if there is none with this id."""
     row = (await tx.execute(_GET, {"id": link_id})).mappings().one_or_none()
-    return Link(**{**row, "settings": orjson.loads(row["settings"])}) if row else None
+    return Link(**row) if row else None
 
 
 async def insert(tx: AsyncConnection, link_id: UUID, merchant: UUID, settings: dict[str, Any]) -> None:

@@ -157,8 +157,7 @@ async def list_unplanned(tx: AsyncConnection, link: UUID, limit: int) -> Sequenc
 async def load(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Pair]:
     """Return pairs of products and all pairs of their variants."""
     rows = (await tx.execute(_LOAD, {"ids": list(ids)})).mappings()
-    parsed = ("shopify_base", "odoo_base")
-    return [Pair(**{**row, **{name: orjson.loads(row[name]) for name in parsed}}) for row in rows]
+    return [Pair(**row) for row in rows]
 
 
 async def save(tx: AsyncConnection, planned: Sequence[PlannedPair]) -> None:

@@ -60,8 +60,7 @@ async def load_lines(tx: AsyncConnection, pairs: Sequence[UUID]) -> dict[UUID, s
     """Return the lines that are stored of these pairs, each as JSON so that lines can be compared."""
     lines: dict[UUID, set[bytes]] = {}
     for row in await tx.execute(_LOAD_LINES, {"pairs": list(pairs)}):
-        values = _decode(row.shopify), _decode(row.odoo)
-        line = PlanLine(row.field, row.field_group, row.action, row.reason, row.target, *values)
+        line = PlanLine(row.field, row.field_group, row.action, row.reason, row.target, row.shopify, row.odoo)
         lines.setdefault(row.pair, set()).add(encode_line(line))
     return lines
 
@@ -121,8 +120,4 @@ async def count_writes(tx: AsyncConnection, link: UUID) -> LineCounts:
 async def list_lines(tx: AsyncConnection, link: UUID, limit: int) -> list[dict[str, Any]]:
     """Return the first lines of the plan, each with the records of its pair."""
     rows = (await tx.execute(_LIST_LINES, {"link": link, "limit": limit})).mappings()
-    return [{**row, "shopify": _decode(row["shopify"]), "odoo": _decode(row["odoo"])} for row in rows]
-
-
-def _decode(value: str | None) -> Any:
-    return None if value is None else orjson.loads(value)
+    return [dict(row) for row in rows]

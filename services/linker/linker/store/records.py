@@ -120,8 +120,8 @@ async def load(tx: AsyncConnection, link: UUID, side: str, ids: Collection[str])
         row.record_id: SideRecord(
             row.record_id,
             row.sequence,
-            decode_record(orjson.loads(row.content)) if row.content is not None else None,
-            orjson.loads(row.seen_at),
+            decode_record(row.content) if row.content is not None else None,
+            row.seen_at,
             row.updated_at,
             row.read_at,
             row.changed_at,
@@ -220,7 +220,7 @@ async def load_keys(tx: AsyncConnection, link: UUID, ids: RecordIds | None) -> d
     selected = {"sides": None, "ids": None} if ids is None else _split(ids)
     found: dict[Side, list[ProductKeys]] = {side: [] for side in Side}
     for row in await tx.execute(_LOAD_KEYS, {"link": link, **selected}):
-        keys = decode_keys(row.record_id, orjson.loads(row.variant_keys), is_in_domain=row.is_in_domain)
+        keys = decode_keys(row.record_id, row.variant_keys, is_in_domain=row.is_in_domain)
         found[Side(row.side)].append(keys)
     return found
 
