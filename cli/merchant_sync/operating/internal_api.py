@@ -30,7 +30,7 @@ def count_hidden(overview: dict[str, Any], name: str) -> int:
 
 
 class InternalApi:
-    """Calls the internal APIs of the gateway, the scheduler and the linker. The linker's settings are needed for links alone.
+    """Calls the internal APIs of the gateway, the scheduler and the linker, whose settings are needed for links alone.
 
     Every method raises StackError when the call fails. The error's `status` is the HTTP status with which the service
     refused, or None when there was no answer.

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from linker.metrics import LinkCounts
 
-_LINKS = text("SELECT state, count(*) FROM links WHERE state <> 'ended' GROUP BY state")
-_PAIRS = text("SELECT state, count(*) FROM pairs WHERE resource = 'products' GROUP BY state")
+_LINKS = text("SELECT state, count(*) AS number FROM links WHERE state <> 'ended' GROUP BY state")
+_PAIRS = text("SELECT state, count(*) AS number FROM pairs WHERE resource = 'products' GROUP BY state")
 _UNMATCHABLE = text("SELECT count(*) FROM match_problems")
 # Of links that follow both sides and have compared them: others have nothing to plan yet.
 _UNPLANNED = text("""
@@ -23,8 +23,8 @@ WHERE read_id IS NOT NULL AND links.state IN ('reading', 'draft', 'active')
 async def load_counts(tx: AsyncConnection) -> LinkCounts:
     """Return the counts over all links."""
     return LinkCounts(
-        links=dict((await tx.execute(_LINKS)).tuples().all()),
-        pairs=dict((await tx.execute(_PAIRS)).tuples().all()),
+        links={row.state: row.number for row in await tx.execute(_LINKS)},
+        pairs={row.state: row.number for row in await tx.execute(_PAIRS)},
         unmatchable=int((await tx.execute(_UNMATCHABLE)).scalar_one()),
         oldest_unplanned_seconds=float((await tx.execute(_UNPLANNED)).scalar_one()),
         longest_reading_seconds=float((await tx.execute(_READING)).scalar_one()),

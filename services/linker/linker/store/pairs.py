@@ -64,7 +64,7 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text
 WHERE pairs.id = planned.id
 """)
 _DELETE_ALL = text("DELETE FROM pairs WHERE link = :link")
-_COUNT = text("SELECT state, count(*) FROM pairs WHERE link = :link AND resource = 'products' GROUP BY state")
+_COUNT = text("SELECT state, count(*) AS pairs FROM pairs WHERE link = :link AND resource = 'products' GROUP BY state")
 _COUNT_UNLINKED = text("""
 SELECT resource, reason, count(*) FROM pairs WHERE link = :link AND state IN ('unlinked', 'error')
 GROUP BY resource, reason ORDER BY resource, reason
@@ -183,7 +183,7 @@ async def delete_all(tx: AsyncConnection, link: UUID) -> None:
 
 async def count_states(tx: AsyncConnection, link: UUID) -> dict[str, int]:
     """Return the number of pairs of products by their state."""
-    return dict((await tx.execute(_COUNT, {"link": link})).tuples().all())
+    return {row.state: row.pairs for row in await tx.execute(_COUNT, {"link": link})}
 
 
 async def count_unlinked(tx: AsyncConnection, link: UUID) -> list[ReasonCount]:
