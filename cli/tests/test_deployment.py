@@ -65,6 +65,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),
+        ("odoo-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )

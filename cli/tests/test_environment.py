@@ -34,6 +34,7 @@ PORTS = {
     "data-api-2": 16,
     "data-api-2-public": 17,
     "phpmyadmin-fetcher": 18,
+    "odoo-fetcher": 19,
 }
 
 

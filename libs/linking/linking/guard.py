@@ -6,7 +6,9 @@ from enum import StrEnum
 
 MAX_SHARE = 0.2
 MAX_PAIRS = 50
+"""What writes more than this share of a resource's pairs, and more than this number of them, waits."""
 MAX_ARCHIVED = 20
+"""What archives more pairs of a resource waits."""
 HOUR_MS = 3_600_000
 
 
@@ -33,7 +35,15 @@ def check_guard(total: int, writes: Iterable[PlannedWrite], *, is_first: bool = 
     `total` is the number of the resource's pairs in the link. Each pair counts once. The caller passes the writes of
     one sync, or those of an hour (`list_recent`) together with the ones that are planned.
     """
-    raise NotImplementedError
+    if is_first:
+        return DraftReason.FIRST_SYNC
+    listed = list(writes)
+    pairs = {write.pair for write in listed}
+    if len(pairs) > MAX_PAIRS and len(pairs) > MAX_SHARE * total:
+        return DraftReason.MANY_PAIRS
+    if len({write.pair for write in listed if write.is_archiving}) > MAX_ARCHIVED:
+        return DraftReason.MANY_ARCHIVED
+    return None
 
 
 def list_recent(writes: Iterable[PlannedWrite], now: int) -> list[PlannedWrite]:

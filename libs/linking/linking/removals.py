@@ -39,4 +39,12 @@ class RemovalEffect:
 
 def decide_removal(side: Side, removal: Removal, settings: LinkSettings) -> RemovalEffect:
     """Return what follows when the record of a pair on `side` is archived or gone."""
-    raise NotImplementedError
+    unlinks = removal is Removal.GONE
+    if side is Side.ODOO:
+        action = RemovalAction(settings.on_odoo_archive)
+    elif unlinks:
+        action = RemovalAction(settings.on_shopify_delete)
+    else:
+        # Shopify's archive is a state of the product as its drafts are, and comes as the field `published`.
+        action = RemovalAction.KEEP
+    return RemovalEffect(unlinks, action, None if action is RemovalAction.KEEP else side.other)

@@ -10,6 +10,16 @@ from linking.fields import DEFAULT_RULES, FIELDS, Authority, Group, GroupRule, l
 from linking.planning import PlanRules
 from linking.records import DomainPreset, ExtractOptions, Side, SkuFormat
 
+DOMAIN_FIELDS = {
+    DomainPreset.SALE_OK: "sale_ok",
+    DomainPreset.ACTIVE: "active",
+    DomainPreset.IS_READY_FOR_SALE: "is_ready_for_sale",
+    DomainPreset.IS_PUBLISHED: "is_published",
+    DomainPreset.WEBSITE_DESCRIPTION: "website_description",
+    DomainPreset.GOODS: "type",
+}
+"""The field of `product.template` that each preset looks at."""
+
 
 class OnShopifyDelete(StrEnum):
     """What becomes of the Odoo product of a pair whose product is gone in Shopify."""
@@ -28,15 +38,12 @@ class OnOdooArchive(StrEnum):
 
 
 class GroupSettings(BaseModel):
-    """The rule of a group of fields. Without `one_way`, changes go both ways."""
+    """The rule of a group of fields. Without `authority` it has the default one; without `one_way`, changes go both
+    ways."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    authority: Authority
+    authority: Authority | None = None
     one_way: Side | None = None
-
-    def build_rule(self) -> GroupRule:
-        """Return it as the rule that planning takes."""
-        return GroupRule(self.authority, self.one_way)
 
 
 class LinkSettings(BaseModel):
@@ -64,10 +71,34 @@ class LinkSettings(BaseModel):
             raise ValueError(f"no shared field is named {', '.join(unknown)}")
         return tuple(dict.fromkeys(names))
 
+    @field_validator("groups")
+    @classmethod
+    def check_groups(cls, groups: Mapping[Group, GroupSettings]) -> Mapping[Group, GroupSettings]:
+        """Refuse `newest` for stock: its changes are added up, and none of them is the newer value."""
+        stock = groups.get(Group.STOCK)
+        if stock and stock.authority is Authority.NEWEST:
+            raise ValueError("the stock of a side is never the newest: name a side, or hold")
+        return groups
+
+    @field_validator("odoo_domain")
+    @classmethod
+    def check_domain(cls, presets: tuple[DomainPreset, ...]) -> tuple[DomainPreset, ...]:
+        """Drop what is named twice."""
+        return tuple(dict.fromkeys(presets))
+
+    @field_validator("locations")
+    @classmethod
+    def check_locations(cls, locations: Mapping[str, int]) -> Mapping[str, int]:
+        """Refuse an Odoo location for two Shopify locations: each would count the other one's changes."""
+        if len(set(locations.values())) < len(locations):
+            raise ValueError("an Odoo location stands for one Shopify location only")
+        return locations
+
     def get_rule(self, group: Group) -> GroupRule:
         """Return the rule of a group: the link's own, or the default."""
         own = self.groups.get(group)
-        return own.build_rule() if own else DEFAULT_RULES[group]
+        default = DEFAULT_RULES[group]
+        return GroupRule(own.authority or default.authority, own.one_way) if own else default
 
     def build_rules(self, currency: str | None) -> PlanRules:
         """Return the rules for planning. `currency` is that of both sides; None if they differ or are not known."""
@@ -79,5 +110,9 @@ class LinkSettings(BaseModel):
 
 
 def list_missing_odoo_fields(settings: LinkSettings, odoo_fields: Collection[str]) -> tuple[str, ...]:
-    """Return the fields of `product.template` that the link's domain needs and the database lacks."""
-    raise NotImplementedError
+    """Return the fields of `product.template` that the link's domain needs and the database lacks, in their order.
+
+    `odoo_fields` are the names of the fields that the database has.
+    """
+    needed = (DOMAIN_FIELDS[preset] for preset in settings.odoo_domain)
+    return tuple(name for name in needed if name not in odoo_fields)

@@ -188,7 +188,7 @@ async def test_a_platform_without_webhooks_is_shown_as_polled_only(world: Any) -
     ("seconds", "words"),
     [
         (None, "at regular times"),
-        (59, "at regular times"),
+        (30, "at least every 30 seconds"),
         (60, "at least once a minute"),
         (900, "at least every 15 minutes"),
         (3600, "at least once an hour"),
