@@ -29,7 +29,7 @@ class Group(StrEnum):
     STOCK = "stock"
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What a field's values are, and so how they are compared (`linking.values`)."""
 
     TEXT = "text"
@@ -53,29 +53,29 @@ class GroupRule:
 
 
 @dataclass(frozen=True)
-class Field:
+class SharedField:
     """A shared field of a resource."""
 
     resource: str
     name: str
     group: Group
-    kind: Kind
+    kind: ValueKind
 
 
 FIELDS = (
-    Field(PRODUCTS, "title", Group.CONTENT, Kind.TEXT),
-    Field(PRODUCTS, "description", Group.CONTENT, Kind.HTML),
-    Field(PRODUCTS, "vendor", Group.CONTENT, Kind.TEXT),
-    Field(PRODUCTS, "product_type", Group.CONTENT, Kind.TEXT),
-    Field(PRODUCTS, "tags", Group.CONTENT, Kind.TAGS),
-    Field(PRODUCTS, "options", Group.CONTENT, Kind.OPTIONS),
-    Field(PRODUCTS, "published", Group.STATUS, Kind.BOOLEAN),
-    Field(VARIANTS, "sku", Group.IDENTITY, Kind.TEXT),
-    Field(VARIANTS, "barcode", Group.IDENTITY, Kind.TEXT),
-    Field(VARIANTS, "price", Group.PRICE, Kind.MONEY),
-    Field(VARIANTS, "compare_at_price", Group.PRICE, Kind.MONEY),
-    Field(VARIANTS, "cost", Group.PRICE, Kind.MONEY),
-    Field(VARIANTS, "weight", Group.CONTENT, Kind.WEIGHT),
+    SharedField(PRODUCTS, "title", Group.CONTENT, ValueKind.TEXT),
+    SharedField(PRODUCTS, "description", Group.CONTENT, ValueKind.HTML),
+    SharedField(PRODUCTS, "vendor", Group.CONTENT, ValueKind.TEXT),
+    SharedField(PRODUCTS, "product_type", Group.CONTENT, ValueKind.TEXT),
+    SharedField(PRODUCTS, "tags", Group.CONTENT, ValueKind.TAGS),
+    SharedField(PRODUCTS, "options", Group.CONTENT, ValueKind.OPTIONS),
+    SharedField(PRODUCTS, "published", Group.STATUS, ValueKind.BOOLEAN),
+    SharedField(VARIANTS, "sku", Group.IDENTITY, ValueKind.TEXT),
+    SharedField(VARIANTS, "barcode", Group.IDENTITY, ValueKind.TEXT),
+    SharedField(VARIANTS, "price", Group.PRICE, ValueKind.MONEY),
+    SharedField(VARIANTS, "compare_at_price", Group.PRICE, ValueKind.MONEY),
+    SharedField(VARIANTS, "cost", Group.PRICE, ValueKind.MONEY),
+    SharedField(VARIANTS, "weight", Group.CONTENT, ValueKind.WEIGHT),
 )
 """All shared fields. Which of them a link keeps in step is its setting `fields`."""
 
@@ -88,11 +88,11 @@ DEFAULT_RULES = {
 }
 
 
-def list_fields(resource: str, names: Collection[str] | None = None) -> tuple[Field, ...]:
+def list_fields(resource: str, names: Collection[str] | None = None) -> tuple[SharedField, ...]:
     """Return the fields of `resource`; with `names`, only those that are in it."""
     return tuple(one for one in FIELDS if one.resource == resource and (names is None or one.name in names))
 
 
-def list_field_names(fields: Iterable[Field] = FIELDS) -> tuple[str, ...]:
+def list_field_names(fields: Iterable[SharedField] = FIELDS) -> tuple[str, ...]:
     """Return the names of `fields`, in their order, each once."""
     return tuple(dict.fromkeys(one.name for one in fields))

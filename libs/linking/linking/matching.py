@@ -125,7 +125,7 @@ def match_products(
     work.match_by_barcode()
     work.report_missing_skus()
     groups = work.group_products()
-    pairs = [pair for group in groups for pair in work.pair_group(group)]
+    pairs = [pair for group in groups for pair in work.build_pairs(group)]
     return MatchResult(
         tuple(sorted(pairs, key=lambda pair: (pair.shopify, pair.odoo))),
         tuple(sorted(work.problems, key=_sort_problem)),
@@ -205,7 +205,7 @@ class _Matching:
             neighbours[ref].add(partner)
         return [sorted(group) for group in group_connected(neighbours) if len(group) > 1]
 
-    def pair_group(self, group: list[_Ref]) -> list[ProductMatch]:
+    def build_pairs(self, group: list[_Ref]) -> list[ProductMatch]:
         """Return the pairs of a group: it is one, or it has stored ones and the other products are ambiguous."""
         if len(group) == 2:
             return [self._build_pair(*sorted(group, key=lambda ref: ref[0] is Side.ODOO))]

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from linking.fields import DEFAULT_RULES, Authority, Field, Group, GroupRule, Kind
+from linking.fields import DEFAULT_RULES, Authority, Group, GroupRule, SharedField, ValueKind
 from linking.records import Side, Value, Values
 from linking.values import is_same, normalise
 
@@ -50,6 +50,10 @@ class DecisionReason(StrEnum):
     """A person has decided a conflict."""
     CURRENCY = "currency"
     """The sides' amounts are in different currencies, or the currency is not known."""
+    UNBOOKED = "unbooked"
+    """Stock was sold that the side which counts it does not know of yet."""
+    UNTRACKED = "untracked"
+    """A side does not count the stock."""
     SHOPIFY_DATA = "shopify_data"
     ODOO_DATA = "odoo_data"
     """The side's value has not the form of its kind."""
@@ -111,7 +115,9 @@ class PlanRules:
     currency: str | None = None
 
 
-def plan_pair(fields: Iterable[Field], shopify: SideState, odoo: SideState, rules: PlanRules) -> tuple[Decision, ...]:
+def plan_pair(
+    fields: Iterable[SharedField], shopify: SideState, odoo: SideState, rules: PlanRules
+) -> tuple[Decision, ...]:
     """Return the decision for each of `fields` that both sides tell, in their order."""
     return tuple(
         _decide(one, shopify, odoo, rules) for one in fields if one.name in shopify.values and one.name in odoo.values
@@ -136,7 +142,7 @@ def approve(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
 
 
 def note_seen(
-    fields: Iterable[Field],
+    fields: Iterable[SharedField],
     before: Values,
     seen_at: Mapping[str, int],
     after: Values,
@@ -182,7 +188,7 @@ def list_writes(decisions: Iterable[Decision], target: Side) -> dict[str, Decisi
     return {one.field: one for one in decisions if one.action is Action.WRITE and one.target is target}
 
 
-def _decide(one: Field, shopify: SideState, odoo: SideState, rules: PlanRules) -> Decision:
+def _decide(one: SharedField, shopify: SideState, odoo: SideState, rules: PlanRules) -> Decision:
     states = {Side.SHOPIFY: shopify, Side.ODOO: odoo}
     name, rule = one.name, rules.groups[one.group]
 
@@ -195,7 +201,7 @@ def _decide(one: Field, shopify: SideState, odoo: SideState, rules: PlanRules) -
             forms[side] = normalise(one.kind, state.values[name], rules.currency)
         except ValueError:
             return build(Action.BLOCKED, _DATA_REASONS[side])
-    if one.kind is Kind.MONEY and rules.currency is None:
+    if one.kind is ValueKind.MONEY and rules.currency is None:
         return build(Action.BLOCKED, DecisionReason.CURRENCY)
     changed = [side for side, state in states.items() if _is_changed(one, state, forms[side], rules.currency)]
     has_base = all(name in state.base for state in states.values())
@@ -215,7 +221,7 @@ def _decide(one: Field, shopify: SideState, odoo: SideState, rules: PlanRules) -
     return build(Action.WRITE, DecisionReason.AUTHORITY, winner.other)
 
 
-def _choose_winner(one: Field, states: Mapping[Side, SideState], rule: GroupRule) -> Side | None:
+def _choose_winner(one: SharedField, states: Mapping[Side, SideState], rule: GroupRule) -> Side | None:
     """Return the side whose value stays where both differ; None where a person must say so."""
     if rule.one_way:
         return rule.one_way
@@ -229,14 +235,14 @@ def _choose_winner(one: Field, states: Mapping[Side, SideState], rule: GroupRule
     return max(seen, key=lambda side: seen[side])
 
 
-def _is_changed(one: Field, state: SideState, form: Hashable, currency: str | None) -> bool:
+def _is_changed(one: SharedField, state: SideState, form: Hashable, currency: str | None) -> bool:
     try:
         return one.name not in state.base or normalise(one.kind, state.base[one.name], currency) != form
     except ValueError:
         return True
 
 
-def _differ(one: Field, before: Value, after: Value, currency: str | None) -> bool:
+def _differ(one: SharedField, before: Value, after: Value, currency: str | None) -> bool:
     try:
         return not is_same(one.kind, before, after, currency)
     except ValueError:

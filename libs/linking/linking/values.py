@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from linking.fields import Kind
+from linking.fields import ValueKind
 from linking.html_text import extract_text
 from linking.records import Value
 
@@ -37,21 +37,21 @@ DIGITS = dict.fromkeys(_NO_DIGITS, 0) | dict.fromkeys(_THREE_DIGITS, 3) | dict.f
 _MAX_EXPONENT = 15
 
 
-def normalise(kind: Kind, value: Value, currency: str | None = None) -> Hashable:
+def normalise(kind: ValueKind, value: Value, currency: str | None = None) -> Hashable:
     """Return the normal form of `value`; None if it is empty.
 
     `currency` is an ISO 4217 code, for money. Raises `ValueError` if the value has not the form of its kind.
     """
-    if kind is Kind.BOOLEAN:
+    if kind is ValueKind.BOOLEAN:
         return _normalise_boolean(value)
     if value is None or value is False or value in ("", []):
         return None
-    if kind is Kind.MONEY:
+    if kind is ValueKind.MONEY:
         return _round(_parse_decimal(value), Decimal(1).scaleb(-get_digits(currency)))
     return _NORMALISERS[kind](value)
 
 
-def is_same(kind: Kind, one: Value, other: Value, currency: str | None = None) -> bool:
+def is_same(kind: ValueKind, one: Value, other: Value, currency: str | None = None) -> bool:
     """Return whether both values mean the same. Raises `ValueError` if one has not the form of its kind."""
     return normalise(kind, one, currency) == normalise(kind, other, currency)
 
@@ -158,10 +158,10 @@ def _format_decimal(number: Decimal) -> str:
     return format(number, "f")
 
 
-_NORMALISERS: Mapping[Kind, Callable[[Value], Hashable]] = {
-    Kind.TEXT: _normalise_text,
-    Kind.HTML: _normalise_html,
-    Kind.WEIGHT: _normalise_weight,
-    Kind.TAGS: _normalise_tags,
-    Kind.OPTIONS: _normalise_options,
+_NORMALISERS: Mapping[ValueKind, Callable[[Value], Hashable]] = {
+    ValueKind.TEXT: _normalise_text,
+    ValueKind.HTML: _normalise_html,
+    ValueKind.WEIGHT: _normalise_weight,
+    ValueKind.TAGS: _normalise_tags,
+    ValueKind.OPTIONS: _normalise_options,
 }

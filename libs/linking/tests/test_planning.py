@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from linking.fields import DEFAULT_RULES, Authority, Field, Group, GroupRule, Kind, list_fields
+from linking.fields import DEFAULT_RULES, Authority, Group, GroupRule, SharedField, ValueKind, list_fields
 from linking.planning import (
     Action,
     Decision,
@@ -20,8 +20,8 @@ from linking.planning import (
 )
 from linking.records import PRODUCTS, VARIANTS, Side
 
-TITLE = Field(PRODUCTS, "title", Group.CONTENT, Kind.TEXT)
-PRICE = Field(VARIANTS, "price", Group.PRICE, Kind.MONEY)
+TITLE = SharedField(PRODUCTS, "title", Group.CONTENT, ValueKind.TEXT)
+PRICE = SharedField(VARIANTS, "price", Group.PRICE, ValueKind.MONEY)
 SHOPIFY, ODOO = Side.SHOPIFY, Side.ODOO
 
 
@@ -144,7 +144,7 @@ def test_a_field_that_a_side_does_not_tell_is_not_decided() -> None:
 
 
 def test_a_side_that_stores_another_form_of_what_was_written_is_not_written_again() -> None:
-    weight = Field(VARIANTS, "weight", Group.CONTENT, Kind.WEIGHT)
+    weight = SharedField(VARIANTS, "weight", Group.CONTENT, ValueKind.WEIGHT)
     shopify, odoo = SideState({"weight": "5"}, {"weight": "5"}), SideState({"weight": "10"}, {"weight": "10"})
     (decision,) = plan_pair([weight], shopify, odoo, build_rules())
     assert decision.action is Action.NOTHING

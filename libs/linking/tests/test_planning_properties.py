@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linking.fields import FIELDS, Authority, Field, Group, GroupRule, Kind
+from linking.fields import FIELDS, Authority, Group, GroupRule, SharedField, ValueKind
 from linking.planning import (
     Action,
     Decision,
@@ -26,16 +26,16 @@ from linking.values import is_same
 CURRENCY = "EUR"
 Sides = Mapping[Side, SideState]
 TEXTS = st.sampled_from(["a", " a ", "b", "", None, "A", "c"])
-VALUES: dict[Kind, st.SearchStrategy[Any]] = {
-    Kind.TEXT: TEXTS,
-    Kind.HTML: st.sampled_from(["<p>a</p>", "a", "<b>b</b>", None, "", "<p>a<br>b</p>"]),
-    Kind.MONEY: st.sampled_from(["1", "1.00", "1.004", "2", "0", None, "9.99"]),
-    Kind.WEIGHT: st.sampled_from(["100", "100.01", "250", "0", None]),
-    Kind.TAGS: st.sampled_from([["a"], ["A"], ["a", "b"], ["b", "a"], [], None]),
-    Kind.OPTIONS: st.sampled_from(
+VALUES: dict[ValueKind, st.SearchStrategy[Any]] = {
+    ValueKind.TEXT: TEXTS,
+    ValueKind.HTML: st.sampled_from(["<p>a</p>", "a", "<b>b</b>", None, "", "<p>a<br>b</p>"]),
+    ValueKind.MONEY: st.sampled_from(["1", "1.00", "1.004", "2", "0", None, "9.99"]),
+    ValueKind.WEIGHT: st.sampled_from(["100", "100.01", "250", "0", None]),
+    ValueKind.TAGS: st.sampled_from([["a"], ["A"], ["a", "b"], ["b", "a"], [], None]),
+    ValueKind.OPTIONS: st.sampled_from(
         [None, [], [{"name": "S", "values": ["1", "2"]}], [{"name": "s", "values": ["2", "1"]}]]
     ),
-    Kind.BOOLEAN: st.sampled_from([True, False, None]),
+    ValueKind.BOOLEAN: st.sampled_from([True, False, None]),
 }
 RULES = st.builds(GroupRule, st.sampled_from(Authority), st.one_of(st.none(), st.none(), st.sampled_from(Side)))
 PLAN_RULES = st.fixed_dictionaries(dict.fromkeys(Group, RULES)).map(lambda groups: PlanRules(groups, CURRENCY))
@@ -94,7 +94,7 @@ def edit(sides: Sides, side: Side, edits: Mapping[str, Value]) -> Sides:
     return {**sides, side: replace(sides[side], values={**sides[side].values, **edits})}
 
 
-def is_same_field(field: Field, one: Value, other: Value) -> bool:
+def is_same_field(field: SharedField, one: Value, other: Value) -> bool:
     return is_same(field.kind, one, other, CURRENCY)
 
 
