@@ -1,7 +1,7 @@
 """The settings of the sandbox. They come from environment variables or from files in a folder."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     facebook_deauthorize_url: str = ""
     facebook_deletion_url: str = ""
     sandbox_phpmyadmin_password: str = ""
+    sandbox_odoo_key: str = ""
+    sandbox_odoo_version: Literal[17, 18, 19] = 18
 
     @field_validator("sandbox_public_url")
     @classmethod

@@ -80,6 +80,7 @@ class FakeWarehouse:
         self.passwords = dict.fromkeys(("stock", "depot.test/1/sho~20p/keys"), "a password of the warehouse")
         self.down = False
         self.checks = 0
+        self.readable_until: int | None = None
 
     async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
         self.checks += 1
@@ -88,7 +89,8 @@ class FakeWarehouse:
         if self.passwords.get(values["database"]) != values["password"]:
             raise RequestRejectedError(400, "Password is not the one of this database")
         self.api.valid_tokens.add(values["password"])
-        return {values["database"]: Grant(values["password"], ("read_rows",), 1_000, title="The stock")}
+        grant = Grant(values["password"], ("read_rows",), 1_000, title="The stock", readable_until=self.readable_until)
+        return {values["database"]: grant}
 
     def create_adapter(self) -> PlatformAdapter:
         return PlatformAdapter(

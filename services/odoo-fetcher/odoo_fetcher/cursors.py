@@ -16,10 +16,11 @@ EVERYTHING = "everything"
 
 @dataclass(frozen=True)
 class RangePlace:
-    """The place in an id range: behind the id `low`, up to `high` (None before it is opened), read up to `after`.
+    """The place in an id range: behind the id `low`, up to `high` (None while it is not known), read up to `after`.
 
-    `is_last` says that no range of the resource follows. `sent` are the records of this attempt. `missing_before` and
-    `missing_after` are by how much Odoo's counts, before and after the read, exceed what was read.
+    `is_open` says that this attempt has begun, with a count. `is_last` says that no range of the resource follows.
+    `sent` are the records of this attempt. `missing_before` and `missing_after` are by how much Odoo's counts, before
+    and after the read, exceed what was read.
     """
 
     number: int = 0
@@ -27,6 +28,7 @@ class RangePlace:
     low: int = 0
     high: int | None = None
     after: int = 0
+    is_open: bool = False
     is_last: bool = True
     sent: int = 0
     missing_before: int = 0
@@ -34,15 +36,15 @@ class RangePlace:
 
     def begin_next_attempt(self) -> "RangePlace":
         """Return the beginning of the same range, for another attempt at it."""
-        began = RangePlace(self.number, self.attempt + 1, self.low, self.high, self.low, self.is_last)
-        return began if self.high is not None else replace(began, after=0)
+        return RangePlace(self.number, self.attempt + 1, self.low, self.high, after=self.low, is_last=self.is_last)
 
 
 @dataclass(frozen=True)
 class ReadCursor:
     """The place of a full read.
 
-    `state` is what was known before the first record was read. `started_at` is in ms. `resources` are those that are
+    `state` is what was known before the first record was read. `started_at` (ms) is when
+    that was asked for. `resources` are those that are
     still to be read, the first of them at `place`; `completed` has the number of ranges of each that was read.
     `ends_read` is False where only one id range is read again. A read that continues the full sync `continues` has the
     groups of the windows in which something is new, by model, and the remembered records that are gone.

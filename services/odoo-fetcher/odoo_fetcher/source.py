@@ -1,7 +1,8 @@
 """Implements `connector.source.Source` for Odoo. A connection is a database."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -28,15 +29,20 @@ from platform_sdk.session import SyncContext
 log = structlog.get_logger()
 FIELDS_SECONDS = 300.0
 """How long the fields of a database are believed to be the same ones."""
+NEXT_SECOND = 1.1
+"""Records are read so many seconds after the look at their times at the earliest. Odoo tells times in whole seconds: a
+second edit within the second of the look shows no other time, but is in what is read then."""
+Sleep = Callable[[float], Awaitable[None]]
 OpenSession = Callable[[SyncContext], RecordsSession]
 
 
 class OdooSource:
     """Reads databases in the sessions that `open_session` opens. `now` returns seconds since the Unix epoch."""
 
-    def __init__(self, open_session: OpenSession, *, now: Clock = time.time) -> None:
+    def __init__(self, open_session: OpenSession, *, now: Clock = time.time, sleep: Sleep = asyncio.sleep) -> None:
         self._open_session = open_session
         self._now = now
+        self._sleep = sleep
         self._fields: dict[str, tuple[DatabaseFields, float]] = {}
 
     async def read_records(
@@ -59,6 +65,8 @@ class OdooSource:
                     yield Checkpoint(place.encode())
             else:
                 place = decode_cursor(cursor)
+            if place.resources:
+                await self._wait_until_next_second(place)
             read = _open_read(reader, context, place)
             async for step in read.read():
                 yield step
@@ -74,6 +82,11 @@ class OdooSource:
         # Other calls go on working with a key that was removed.
         await session.authenticate()
         return DatabaseReader(session, await self._get_fields(session, context.token.connection), self._now)
+
+    async def _wait_until_next_second(self, place: ReadCursor) -> None:
+        passed = self._now() - place.started_at / 1000
+        if 0 <= passed < NEXT_SECOND:
+            await self._sleep(NEXT_SECOND - passed)
 
     async def _get_fields(self, session: RecordsSession, connection: str) -> DatabaseFields:
         fields, read_at = self._fields.get(connection, (None, 0.0))

@@ -23,8 +23,8 @@ class SplitResult(Generic[R]):
 async def read_split(ids: Sequence[int], read: Callable[[Sequence[int]], Awaitable[R]]) -> SplitResult[R]:
     """Call `read` with all ids; with each half of them where Odoo refuses, down to single ones.
 
-    Raises the error of Odoo where it refuses more than MAX_REFUSED. A record that is deleted meanwhile is neither found
-    nor refused.
+    Raises the error of Odoo where it refuses more than MAX_REFUSED, or all of several. A record that is deleted
+    meanwhile is neither found nor refused.
     """
     result = SplitResult[R]()
     waiting = [list(ids)] if ids else []
@@ -39,6 +39,6 @@ async def read_split(ids: Sequence[int], read: Callable[[Sequence[int]], Awaitab
                 waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
             elif not isinstance(error, MissingRecordError):
                 result.refused[part[0]] = error.reason
-                if len(result.refused) > MAX_REFUSED:
+                if len(result.refused) > MAX_REFUSED or 1 < len(ids) == len(result.refused):
                     raise
     return result

@@ -55,7 +55,7 @@ class WholeRead:
     async def _read_range(self) -> AsyncGenerator[FullReadStep, None]:
         """Yield the records of the range, behind the place to which it was read before."""
         is_of_products = self.cursor.resource == PRODUCTS
-        if self.cursor.place.high is None:
+        if not self.cursor.place.is_open:
             self.cursor = replace(self.cursor, place=await self._open_range(self.cursor.place))
             yield Checkpoint(self.cursor.encode())
         while ids := await self._list_ids(self.cursor.place):
@@ -89,20 +89,23 @@ class WholeRead:
         return RecordBatch(self.cursor.resource, batch.records, place.number, place.attempt)
 
     async def _open_range(self, place: RangePlace) -> RangePlace:
-        """Return the place with the range's end: that of RANGE_RECORDS ids, or the last id that there is."""
+        """Return the place with the range's end and its count. An attempt at a range that is read again keeps its end.
+
+        Quants are counted with each batch instead: in a busy warehouse they change all the time.
+        """
+        if place.high is None:
+            place = await self._find_end(place)
+        before = await self._count(place) if self.cursor.resource == PRODUCTS else 0
+        return replace(place, is_open=True, missing_before=before)
+
+    async def _find_end(self, place: RangePlace) -> RangePlace:
+        """Return the place with the range's end: the id with which it has RANGE_RECORDS, or the last one."""
         session, above = self._reader.session, [("id", ">", place.low)]
         full = await session.search_read(
             self._model, above, ["id"], order="id", limit=1, offset=RANGE_RECORDS - 1, context=ALL
         )
         last = full or await session.search_read(self._model, above, ["id"], order="id desc", limit=1, context=ALL)
-        opened = replace(place, high=last[0]["id"] if last else place.low, after=place.low, is_last=not full)
-        return await self._count_before(opened)
-
-    async def _count_before(self, place: RangePlace) -> RangePlace:
-        # Quants are counted with each batch instead: in a busy warehouse they change all the time.
-        if self.cursor.resource != PRODUCTS:
-            return place
-        return replace(place, missing_before=await self._count(place))
+        return replace(place, high=last[0]["id"] if last else place.low, is_last=not full)
 
     async def _count(self, place: RangePlace) -> int:
         return await self._reader.session.search_count(self._model, _build_domain(place, place.low), context=ALL)

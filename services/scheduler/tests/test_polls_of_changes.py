@@ -39,6 +39,12 @@ async def test_what_has_changed_is_read_by_continuing_the_full_sync_before(quick
     assert (step["cause"], step["previous_state"]) == ("poll", STATE)
 
 
+async def test_the_gateway_is_not_asked_at_each_poll_of_changes(quick: Ledger) -> None:
+    before = quick.gateway.calls
+    await poll(quick)
+    assert quick.gateway.calls == before
+
+
 async def test_a_poll_of_changes_is_followed_by_the_next_one(quick: Ledger) -> None:
     await quick.execute(CHANGES_DUE)
     assert await quick.dispatcher.start_polls_of_changes() == 1

@@ -146,7 +146,8 @@ def create_internal_routes(
     @routes.get("/connections/{connection:path}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
-        return await subscriptions.inspect(connection)
+        ends_at = await tokens.find_access_end(connection)
+        return {**await subscriptions.inspect(connection), "access_ends_at": ends_at}
 
     @routes.post("/platforms/{platform}/connect")
     async def connect(platform: str, caller: Caller) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.events import Record
 from odoo_fetcher.mappers.values import read_name, read_named_reference, read_reference, read_value
-from odoo_fetcher.sessions import Row
+from platforms.odoo.calls import Row
 
 
 def map_company(row: Row, read_at: int) -> Record:

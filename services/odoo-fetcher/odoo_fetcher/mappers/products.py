@@ -14,7 +14,7 @@ from odoo_fetcher.mappers.values import (
     read_reference,
     read_value,
 )
-from odoo_fetcher.sessions import Row
+from platforms.odoo.calls import Row
 
 POUND, KILOGRAM = "lb", "kg"
 _PLAIN_FIELDS = ("description_sale", "default_code", "barcode", "list_price", "weight")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from contracts.events import Record
 from odoo_fetcher.mappers.values import list_texts, read_name, read_reference, read_value
-from odoo_fetcher.sessions import Row
+from platforms.odoo.calls import Row
 
 StockKey = tuple[int, int]
 """The ids of a product (a variant) and of a location."""
@@ -39,12 +39,12 @@ def group_quants(rows: Sequence[Row]) -> dict[StockKey, list[Row]]:
 def map_stock(key: StockKey, quants: Sequence[Row], product: Row, locations: Mapping[int, Row], read_at: int) -> Record:
     """Return the record of what is there of a product at a location.
 
-    It has no `updated_at`: a quant that becomes empty is deleted, and the latest change of those left is an earlier one.
+    It has no `updated_at`: an empty quant is deleted, and the latest change of those left is an earlier one.
     """
     product_id, location_id = key
     location = locations.get(location_id, {})
-    on_hand = sum(quant["quantity"] or 0 for quant in quants)
-    reserved = sum(quant["reserved_quantity"] or 0 for quant in quants)
+    on_hand = sum((quant["quantity"] or 0.0 for quant in quants), 0.0)
+    reserved = sum((quant["reserved_quantity"] or 0.0 for quant in quants), 0.0)
     code = read_value(product.get("default_code"))
     body = {
         "product_id": product_id,

@@ -224,6 +224,10 @@ class SyncDispatcher:
         In this order the full sync also reads the changes that were made while a subscription was missing.
         """
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
+        if full_sync.cause == "poll" and self._compute_next_poll(connection).changes_at is not None:
+            # A poll of changes comes every few seconds; the whole polls ensure the subscriptions, if there are any.
+            await self._request_step(full_sync, None)
+            return
         has_webhooks = True
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, is_first_sync=full_sync.cause == "connect")
