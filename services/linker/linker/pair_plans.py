@@ -213,6 +213,12 @@ def _build(
     )
 
 
-def find_currency(shopify: str | None, odoo: str | None) -> str | None:
-    """Return the currency of both sides' amounts; None where they differ or one is not known."""
-    return shopify if shopify == odoo else None
+def find_currency(
+    shopify: tuple[KnownRecord | None, str | None], odoo: tuple[KnownRecord | None, str | None]
+) -> str | None:
+    """Return the currency of the amounts of two products; None where they differ or one is not known.
+
+    Each side is given by its product and the currency of its account, which counts where the product tells none.
+    """
+    one, other = (known.record.currency or currency if known else currency for known, currency in (shopify, odoo))
+    return one if one == other else None

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class RecordReader(Protocol):
     """Translates the records of a platform into the form that both sides share: the platform's module `linking`.
 
-    Both functions raise `ValueError` for a record whose form they do not know.
+    `extract_record` raises `KeyError`, `TypeError` or `ValueError` for a record whose form it does not know.
     """
 
     def extract_record(
@@ -137,7 +137,7 @@ class FeedPages:
             return SideRecord(entry.id, entry.sequence, None, {}, entry.updated_at, entry.read_at, entry.changed_at)
         try:
             record = self._readers[side.side].extract_record(entry.resource, entry.id, entry.body, options)
-        except ValueError as error:
+        except (KeyError, TypeError, ValueError) as error:
             # Only what kind of error it is: its text may show values of the record.
             log.warning("record left out", link=str(side.link), record=entry.id, error=type(error).__name__)
             return None

@@ -62,8 +62,7 @@ class LinkPlanner:
             if not all(side.position.is_whole for side in known):
                 return False
             has_more = await _match(tx, link)
-            currency = find_currency(known[0].currency, known[1].currency)
-            planned, has_changed = await _plan(tx, link, currency)
+            planned, has_changed = await _plan(tx, link, (known[0].currency, known[1].currency))
             is_done = not has_more and planned < MAX_RECORDS
             if is_done and link.state == READING:
                 await links.set_state(tx, link.id, DRAFT)
@@ -122,15 +121,17 @@ async def _match_records(tx: AsyncConnection, link: Link, chosen: Ids | None) ->
     await pairs.replace_problems(tx, link.id, chosen, result.problems)
 
 
-async def _plan(tx: AsyncConnection, link: Link, currency: str | None) -> tuple[int, bool]:
-    """Plan pairs of products that are to be planned. Return how many were, and whether anything was decided anew."""
+async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, str | None]) -> tuple[int, bool]:
+    """Plan pairs of products that are to be planned. Return how many were, and whether anything was decided anew.
+
+    `currencies` are those of both accounts, the shop's first.
+    """
     ids = await pairs.list_unplanned(tx, link.id, MAX_RECORDS)
     if not ids:
         return 0, False
     loaded = await pairs.load(tx, ids)
     known = {side: await _load_records(tx, link, side, loaded) for side in Side}
     settings = LinkSettings.model_validate(link.settings)
-    rules = settings.build_rules(currency)
     grouped = defaultdict[UUID, list[Pair]](list)
     for pair in loaded:
         grouped[pair.product_pair or pair.id].append(pair)
@@ -139,6 +140,7 @@ async def _plan(tx: AsyncConnection, link: Link, currency: str | None) -> tuple[
         product = next(pair for pair in of_product if pair.id == product_id)
         shopify = known[Side.SHOPIFY].get(product.shopify_id or "")
         odoo = known[Side.ODOO].get(product.odoo_id or "")
+        rules = settings.build_rules(find_currency((shopify, currencies[0]), (odoo, currencies[1])))
         planned += plan_product(of_product, shopify, odoo, settings, rules)
     await pairs.save(tx, planned)
     return len(ids), await _store_lines(tx, link, planned)
