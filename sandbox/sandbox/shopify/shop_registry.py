@@ -5,7 +5,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from sandbox.deliveries import Delivery
-from sandbox.shopify import grants, model, rate_limit, webhook_payloads, webhooks
+from sandbox.shopify import grants, model, rate_limit, stored_records, webhook_payloads, webhooks
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe, generate_shop
@@ -166,8 +166,9 @@ def _restore_record(shop: Shop, kind: str, number: int, body: dict[str, Any] | N
     """Put a stored record into the generated shop. If `body` is None, delete the generated record instead."""
     tables: dict[str, Any] = {
         "collection": shop.collections, "discount": shop.discounts, "location": shop.locations,
+        "definition": shop.definitions,
     }  # fmt: skip
-    record = model.load_record(kind, body) if body is not None else None
+    record = stored_records.load_record(kind, body) if body is not None else None
     if kind != "product":
         tables[kind].put(record) if record is not None else tables[kind].remove(number)
     elif isinstance(record, model.Product):

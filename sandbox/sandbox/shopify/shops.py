@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from threading import RLock
 from typing import Generic, TypeVar
 
-from sandbox.shopify.model import Collection, Discount, Location, Product, Profile, Variant
+from sandbox.shopify.model import Collection, Discount, Location, MetafieldDefinition, Product, Profile, Variant
 
 T = TypeVar("T")
 
@@ -69,6 +69,8 @@ class Shop:
     """The records of one shop. Callers hold `lock` while they read or change them.
 
     Callers call `invalidate_memberships` after every change that may affect which products are in a smart collection.
+    `unique_values` are the products' numbers by the values of a metafield (namespace, key). Those of a metafield are
+    there from the first search for one of them on. A product need not have the value any more.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -80,6 +82,8 @@ class Shop:
         self.collections: Table[Collection] = Table(lambda c: c.number)
         self.discounts: Table[Discount] = Table(lambda d: d.number)
         self.locations: Table[Location] = Table(lambda location: location.number)
+        self.definitions: Table[MetafieldDefinition] = Table(lambda definition: definition.number)
+        self.unique_values: dict[tuple[str, str], dict[str, int]] = {}
         self._member_cache: dict[int, list[int]] = {}
 
     @property
