@@ -51,6 +51,8 @@ def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[
             setattr(product, name, fields[name])
     if "tags" in fields:
         product.tags = sorted(set(fields["tags"]))
+    if "handle" in fields:
+        shop.handles.clear()
     if "description" in fields:
         product.text, product.html = fields["description"], None
     variant_changes = list(fields.get("variants") or ())

@@ -74,7 +74,10 @@ class Variant:
 
 @dataclass(slots=True)
 class Media:
-    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType."""
+    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType.
+
+    `source` is the address from which Shopify fetches it, `url` the one that it has at Shopify once it is READY.
+    """
 
     number: int
     content: str
@@ -82,6 +85,7 @@ class Media:
     status: str
     url: str | None
     updated_at: str
+    source: str | None = None
 
 
 @dataclass(slots=True)

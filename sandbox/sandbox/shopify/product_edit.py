@@ -30,7 +30,7 @@ class ProductEdit:
         self._is_stock_changed = False
         self._changed_variants: dict[int, Variant] = {}
         self._changed_items: dict[int, Variant] = {}
-        self._created: list[Variant] = []
+        self._created: dict[int, Variant] = {}
         self._deleted: list[Variant] = []
 
     def set_field(self, name: str, value: Any) -> None:
@@ -62,7 +62,7 @@ class ProductEdit:
     def set_stock(self, variant: Variant, location: int, available: int) -> None:
         """Set the stock of a variant at a location, and connect its item to the location if it is not yet."""
         level = next((level for level in variant.levels if level.location == location), None)
-        if variant in self._created:
+        if variant.number in self._created:
             if level is None:
                 variant.levels.append(Level(variant.item, location, available, self.at))
         elif level is None or not level.active or level.available != available:
@@ -78,7 +78,7 @@ class ProductEdit:
             tracked=False,
         )  # fmt: skip
         self.product.variants.append(variant)
-        self._created.append(variant)
+        self._created[number] = variant
         self._is_product_changed = True
         return variant
 
@@ -110,7 +110,7 @@ class ProductEdit:
         if self._is_product_changed:
             self.product.updated_at = self.at
         self.shop.products.put(self.product)
-        for variant in self._created:
+        for variant in self._created.values():
             variant.levels.sort(key=lambda level: level.location)
             self.shop.variants.put(variant)
             self.shop.items.put(variant)
@@ -123,7 +123,7 @@ class ProductEdit:
             add("PRODUCTS_CREATE", webhook_payloads.build_product, self.product)
         elif self._is_product_changed:
             add("PRODUCTS_UPDATE", webhook_payloads.build_product, self.product)
-        for variant in self._created:
+        for variant in self._created.values():
             self._changed_items.pop(variant.item, None)
             add("INVENTORY_ITEMS_CREATE", webhook_payloads.build_item, variant)
             for level in variant.levels:

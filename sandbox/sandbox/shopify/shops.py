@@ -70,7 +70,8 @@ class Shop:
 
     Callers call `invalidate_memberships` after every change that may affect which products are in a smart collection.
     `unique_values` are the products' numbers by the values of a metafield (namespace, key). Those of a metafield are
-    there from the first search for one of them on. A product need not have the value any more.
+    there from the first search for one of them on, as the products' numbers by `handles` are from the first search for
+    a handle on. A product need not have the value or the handle any more.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -84,6 +85,7 @@ class Shop:
         self.locations: Table[Location] = Table(lambda location: location.number)
         self.definitions: Table[MetafieldDefinition] = Table(lambda definition: definition.number)
         self.unique_values: dict[tuple[str, str], dict[str, int]] = {}
+        self.handles: dict[str, int] = {}
         self._member_cache: dict[int, list[int]] = {}
 
     @property

@@ -103,8 +103,11 @@ def _list_variants_of_product(p: Product, context: Context, args: Args) -> NodeP
 
 
 def _list_media(p: Product, _: Context, args: Args) -> NodePage:
-    media = [TypedValue(_MEDIA_TYPES[m.content], m) for m in p.media]
-    return build_page(media, lambda t: (t.value.number, t.value.number), args)
+    by_id = args["sortKey"] == "ID"
+    ordered = sorted(p.media, key=get_number_key) if by_id else p.media
+    positions = {m.number: position for position, m in enumerate(ordered)}
+    media = [TypedValue(_MEDIA_TYPES[m.content], m) for m in ordered]
+    return build_page(media, lambda t: (positions[t.value.number], t.value.number), args)
 
 
 def _list_metafields(o: Product | Variant, _: Context, args: Args) -> NodePage:
