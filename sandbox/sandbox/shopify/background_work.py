@@ -1,4 +1,4 @@
-"""What Shopify does some time after it has answered: processing media, ordering them, setting products, bulk operations.
+"""What Shopify does some time after it has answered, such as processing media and ordering them.
 
 It is kept in memory. What a sandbox that is stopped has not done yet is lost, as no answer has promised a time for it.
 """

@@ -213,6 +213,9 @@ def _build_context(tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, 
         subscriptions=tenant.subscriptions,
         changes=changes,
         faults=tenant.faults,
+        statistics=tenant.statistics,
+        schedule=tenant.work.schedule,
+        attempts=tenant.attempts,
         args=[dict(args) for args in parameters.args],
     )
 

@@ -37,7 +37,9 @@ def find_product(shop: Shop, namespace: str, key: str, value: str) -> Product | 
     """Return the product whose metafield with this namespace and key has the value `value`, or None."""
     numbers = shop.unique_values.get((namespace, key))
     if numbers is None:
-        numbers = {m.value: p.number for p in shop.products for m in p.metafields if (m.namespace, m.key) == (namespace, key)}
+        numbers = {
+            m.value: p.number for p in shop.products for m in p.metafields if (m.namespace, m.key) == (namespace, key)
+        }
         shop.unique_values[namespace, key] = numbers
     product = shop.products.get(numbers.get(value, 0))
     if product is None:

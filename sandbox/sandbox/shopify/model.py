@@ -16,7 +16,7 @@ class Level:
 
 @dataclass(slots=True)
 class Metafield:
-    """A custom field of a product or of a variant. `owner` is a GraphQL MetafieldOwnerType: PRODUCT or PRODUCTVARIANT."""
+    """A custom field of a product or a variant. `owner` is a GraphQL MetafieldOwnerType: PRODUCT or PRODUCTVARIANT."""
 
     number: int
     namespace: str

@@ -131,13 +131,15 @@ def _reorder_media(_: Any, context: Context, args: Args) -> dict[str, Any]:
         errors = [build_user_error(["id"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST")]
         return {"job": None, "userErrors": errors, "mediaUserErrors": errors}
     moves = [(_parse_media_number(move["id"]), int(move["newPosition"])) for move in args["moves"]]
-    context.schedule(JOB_SECONDS, partial(_move_media, product=product.number, moves=moves))
-    job = {"id": f"gid://shopify/Job/{uuid.uuid4()}", "done": False}
-    return {"job": job, "userErrors": [], "mediaUserErrors": []}
+    job = f"gid://shopify/Job/{uuid.uuid4()}"
+    context.shop.open_jobs.add(job)
+    context.schedule(JOB_SECONDS, partial(_move_media, job=job, product=product.number, moves=moves))
+    return {"job": {"id": job, "done": False}, "userErrors": [], "mediaUserErrors": []}
 
 
-def _move_media(shop: Shop, changes: ChangeSet, *, product: int, moves: list[tuple[int | None, int]]) -> None:
+def _move_media(shop: Shop, changes: ChangeSet, *, job: str, product: int, moves: list[tuple[int | None, int]]) -> None:
     """Make the moves one after the other. A media that the product does not have is left out, without an error."""
+    shop.open_jobs.discard(job)
     record = shop.products.get(product)
     if record is None:
         return

@@ -40,7 +40,7 @@ def parse_metafield(shop: Shop, owner: Product | Variant | None, fields: Mapping
     definition = metafields.find_definition(shop, kind, namespace, key)
     existing = metafields.find_metafield(owner.metafields, namespace, key) if owner is not None else None
     type_ = definition.type if definition else fields.get("type") or (existing.type if existing else "")
-    problem = _find_name_problem(namespace, key) or _find_type_problem(type_, fields.get("type"))
+    problem = find_name_problem(namespace, key) or _find_type_problem(type_, fields.get("type"))
     if problem is not None:
         return problem
     value = str(fields.get("value") if fields.get("value") is not None else "")
@@ -57,11 +57,14 @@ def parse_metafield(shop: Shop, owner: Product | Variant | None, fields: Mapping
 def _add_name_of_id(owner: Product | Variant | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `fields` with the namespace and key of the metafield of `owner` that their id names, if it names one."""
     gid = fields.get("id")
-    named = [m for m in owner.metafields if build_gid("Metafield", m.number) == gid] if owner is not None and gid else []
+    named = (
+        [m for m in owner.metafields if build_gid("Metafield", m.number) == gid] if owner is not None and gid else []
+    )
     return {**fields, "namespace": named[0].namespace, "key": named[0].key} if named else fields
 
 
-def _find_name_problem(namespace: str, key: str) -> Problem | None:
+def find_name_problem(namespace: str, key: str) -> Problem | None:
+    """Return what is wrong with the namespace or the key of a metafield; None if nothing is."""
     for field, text in (("namespace", namespace), ("key", key)):
         shortest, longest = _LENGTHS[field]
         if len(text) < shortest:

@@ -43,9 +43,7 @@ def _update_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
     return {"product": product, "userErrors": []}
 
 
-def _find_errors(
-    context: Context, product: Product, fields: Mapping[str, Any], parsed: list[Any]
-) -> list[UserError]:
+def _find_errors(context: Context, product: Product, fields: Mapping[str, Any], parsed: list[Any]) -> list[UserError]:
     errors = [build_user_error([name], f"{label} {problem}") for name, label, problem in find_length_problems(fields)]
     if "title" in fields and not (fields["title"] or "").strip():
         errors.append(build_user_error(["title"], "Title can't be blank"))

@@ -71,8 +71,11 @@ def _adjust_quantities(_: Any, context: Context, args: Args) -> dict[str, Any]:
     if not errors and fields["name"] != "available":
         raise build_field_error("The sandbox keeps the quantity `available` only.", "NOT_SIMULATED")
     rows = [_parse_row(context, row, 0) for row in fields["changes"]]
+    # Changes of the same stock add up.
+    totals: dict[tuple[Any, int | None], int] = {}
     for row, change in zip(rows, fields["changes"], strict=True):
-        row.after = row.before + change["delta"]
+        stock = (change["inventoryItemId"], row.location)
+        row.after = totals[stock] = totals.get(stock, row.before) + change["delta"]
     errors = errors or _find_row_errors(context, rows, ["input", "changes"], "delta")
     return _apply(context, fields, rows, errors)
 
@@ -206,9 +209,7 @@ def _activate(_: Any, context: Context, args: Args) -> dict[str, Any]:
     level = next((level for level in variant.levels if level.location == location.number), None)
     if level is None or not level.active:
         quantity = args.get("available") if args.get("available") is not None else args.get("onHand") or 0
-        level = edits.set_stock_or_disconnect(
-            context.shop, context.changes, variant.item, location.number, quantity
-        )
+        level = edits.set_stock_or_disconnect(context.shop, context.changes, variant.item, location.number, quantity)
     return {"inventoryLevel": level, "userErrors": []}
 
 

@@ -128,7 +128,7 @@ def _create_variants(_: Any, context: Context, args: Args) -> dict[str, Any]:
 
 
 def _is_standalone_removed(product: Product, strategy: str | None) -> bool:
-    """Return whether the only variant of a product goes when others are created: always, or if it is the default one."""
+    """Return whether the only variant of a product goes when others are created. The default one does."""
     if len(product.variants) != 1 or strategy == "PRESERVE_STANDALONE_VARIANT":
         return False
     return strategy == "REMOVE_STANDALONE_VARIANT" or product.variants[0].values == ["Default Title"]
