@@ -79,13 +79,19 @@ class WrittenShop:
         self.tenant, self.engine = tenant, engine
         self.events: list[str] = []
 
-    def send(
+    def execute(
         self, query: str, scopes: frozenset[str] = WRITE_SCOPES, version: str = "2026-10", **variables: Any
-    ) -> Any:
-        """Execute a mutation and return its payload. `events` has the topics of its webhooks then."""
+    ) -> dict[str, Any]:
+        """Execute a document and return the body of the answer. `events` has the topics of its webhooks then."""
         changes = ChangeSet(WRITE_TOPICS)
-        body = self.engine.execute(self.tenant, GraphQLRequest(query, variables, None, version, "key", scopes), changes)
+        request = GraphQLRequest(query, variables, None, version, KEY, scopes)
+        body = self.engine.execute(self.tenant, request, changes)
         self.events = [topic for topic, _ in changes.events]
+        return body
+
+    def send(self, query: str, **variables: Any) -> Any:
+        """Execute a document without errors, and return the value of its first field."""
+        body = self.execute(query, **variables)
         assert "errors" not in body, body["errors"]
         return next(iter(body["data"].values()))
 

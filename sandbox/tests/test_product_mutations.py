@@ -14,14 +14,6 @@ UPDATE_VARIANTS = """mutation($id: ID!, $variants: [ProductVariantsBulkInput!]!,
     productVariants { id title price compareAtPrice barcode sku updatedAt metafields(first: 5) { nodes { key value } }
       inventoryItem { updatedAt tracked unitCost { amount } measurement { weight { value unit } } } }
     userErrors { field message code } } }"""
-SET = """mutation($input: ProductSetInput!, $identifier: ProductSetIdentifiers, $synchronous: Boolean) {
-  productSet(input: $input, identifier: $identifier, synchronous: $synchronous) {
-    product { id title handle status updatedAt options { id name optionValues { id name hasVariants } }
-      variants(first: 50) { nodes { id title price sku position inventoryQuantity inventoryItem { id tracked } } }
-      metafields(first: 20) { nodes { namespace key type value } }
-      media(first: 20) { nodes { id alt status } } }
-    productSetOperation { id status }
-    userErrors { field message code } } }"""
 
 
 def test_an_update_sets_the_fields_that_it_has(shop: Any) -> None:
