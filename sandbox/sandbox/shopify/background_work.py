@@ -25,6 +25,10 @@ class BackgroundWork:
         self.pending.append((time.monotonic() + seconds, work))
         self.pending.sort(key=lambda item: item[0])
 
+    def is_due(self) -> bool:
+        """Return whether there is work to be done now."""
+        return bool(self.pending) and self.pending[0][0] <= time.monotonic()
+
     def take_due(self) -> list[Work]:
         """Remove the work that is due from what is pending, and return it in order."""
         now = time.monotonic()

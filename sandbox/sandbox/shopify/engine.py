@@ -13,6 +13,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
@@ -25,6 +26,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from sandbox.shopify import errors, schema
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.fields.context import Context
+from sandbox.shopify.mutations.tables import MUTATIONS
 from sandbox.shopify.query_cost import CostParameters
 from sandbox.shopify.query_plan import Plan, Planner, collect_fragments
 from sandbox.shopify.rate_limit import MAXIMUM_COST
@@ -65,11 +67,12 @@ class PreparedRequest:
 class Engine:
     """Executes GraphQL requests of all shops. Callers may use it from any thread.
 
-    It caches parsed queries and their plans (compiled operations).
+    It caches parsed queries and their plans (compiled operations). `public_url` is the URL of the sandbox.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, public_url: str = "") -> None:
         self._schema = schema.load_schema()
+        self._public_url = public_url
         self._documents: OrderedDict[str, DocumentNode | list[Body]] = OrderedDict()
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 
@@ -85,8 +88,25 @@ class Engine:
             return {"errors": prepared}
         _count_operation(tenant, prepared)
         requested = prepared.plan.cost.compute_requested(prepared.parameters)
-        refusal = self._reserve_points(tenant, requested)
+        refusal = self._reserve_points(tenant, requested, is_write=is_write(prepared.operation))
         return refusal or self._execute(tenant, request, changes, prepared, requested)
+
+    def is_write(self, request: GraphQLRequest) -> bool:
+        """Return whether `request` is valid and executes a mutation of the shop's data."""
+        prepared = self.prepare_request(request)
+        return not isinstance(prepared, list) and is_write(prepared.operation)
+
+    def execute_unthrottled(self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet) -> Body:
+        """Execute `request` as a row of a bulk operation: without cost. Return `data`, and `errors` if there are any.
+
+        The caller holds the lock of the shop.
+        """
+        prepared = self.prepare_request(request)
+        if isinstance(prepared, list):
+            return {"errors": prepared}
+        context = self.build_context(tenant, request, changes, prepared.parameters)
+        data, field_errors = self._compute_data(prepared, request, context)
+        return {"data": data, "errors": field_errors} if field_errors else {"data": data}
 
     def prepare_request(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
         """Parse and validate `request`. Return it ready for execution, or the list of errors if it is invalid.
@@ -109,6 +129,28 @@ class Engine:
         except GraphQLError as error:
             return [_format_error(error)]
         return PreparedRequest(document, operation, plan, parameters)
+
+    def build_context(
+        self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters
+    ) -> Context:
+        """Build the context in which the resolvers of one request run."""
+        return Context(
+            shop=tenant.shop,
+            scopes=request.scopes,
+            now=get_current_time(),
+            api_key=request.api_key,
+            version=request.version,
+            subscriptions=tenant.subscriptions,
+            changes=changes,
+            faults=tenant.faults,
+            statistics=tenant.statistics,
+            schedule=tenant.work.schedule,
+            attempts=tenant.attempts,
+            bulk=tenant.bulk,
+            schema=self._schema,
+            public_url=self._public_url,
+            args=[dict(args) for args in parameters.args],
+        )
 
     def _parse_document(self, text: str) -> DocumentNode | list[Body]:
         cached = self._documents.get(text)
@@ -135,7 +177,7 @@ class Engine:
             _cache(self._plans, key, plan)
         return plan
 
-    def _reserve_points(self, tenant: Tenant, requested: int) -> Body | None:
+    def _reserve_points(self, tenant: Tenant, requested: int, *, is_write: bool) -> Body | None:
         """Take the `requested` points from the leaky bucket that is the shop's rate limit.
 
         Returns None on success. If the query is too expensive or throttled, returns the body that refuses it.
@@ -143,7 +185,9 @@ class Engine:
         if requested > MAXIMUM_COST:
             tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
             return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
-        if tenant.faults.use_up_fault("throttle_calls") or not tenant.bucket.reserve_points(requested):
+        is_throttled = tenant.faults.use_up_fault("throttle_calls")
+        is_throttled = is_throttled or (is_write and tenant.faults.use_up_fault("throttle_writes"))
+        if is_throttled or not tenant.bucket.reserve_points(requested):
             tenant.statistics.throttled += 1
             return _build_throttled(requested, tenant.bucket.build_throttle_status())
         return None
@@ -156,7 +200,7 @@ class Engine:
         prepared: PreparedRequest,
         requested: int,
     ) -> Body:
-        context = _build_context(tenant, request, changes, prepared.parameters)
+        context = self.build_context(tenant, request, changes, prepared.parameters)
         data, field_errors = self._compute_data(prepared, request, context)
         if tenant.faults.unknown_forms and data is not None:
             _replace_unknown_forms(data, tenant.faults.unknown_forms)
@@ -203,23 +247,6 @@ def _replace_unknown_forms(data: Body, gids: Collection[str]) -> None:
             nodes[index] = {"__typename": "Novelty", "id": node["id"]}
 
 
-def _build_context(tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters) -> Context:
-    return Context(
-        shop=tenant.shop,
-        scopes=request.scopes,
-        now=get_current_time(),
-        api_key=request.api_key,
-        version=request.version,
-        subscriptions=tenant.subscriptions,
-        changes=changes,
-        faults=tenant.faults,
-        statistics=tenant.statistics,
-        schedule=tenant.work.schedule,
-        attempts=tenant.attempts,
-        args=[dict(args) for args in parameters.args],
-    )
-
-
 def _cache(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     cache[key] = value
     if len(cache) > _CACHE_SIZE:
@@ -233,6 +260,14 @@ def _choose_operation(document: DocumentNode, name: str | None) -> OperationDefi
         message = f'No operation named "{name}"' if name else "An operation name is required"
         return [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]
     return matches[0]
+
+
+def is_write(operation: OperationDefinitionNode) -> bool:
+    """Return whether an operation has a mutation of the shop's data. Those of webhook subscriptions are none."""
+    selections = operation.selection_set.selections
+    return operation.operation is OperationType.MUTATION and any(
+        isinstance(selection, FieldNode) and selection.name.value in MUTATIONS for selection in selections
+    )
 
 
 def _count_operation(tenant: Tenant, prepared: PreparedRequest) -> None:

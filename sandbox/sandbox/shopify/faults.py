@@ -46,6 +46,8 @@ class Faults(BaseModel):
     - `throttle_writes`, `fail_writes`: how many of the next mutations are throttled or fail, without effect; -1: all.
     - `lost_answers`: how many of the next mutations are executed while their answers break off after they hung for
       `lost_answer_seconds`.
+    - `bulk_lines_per_second`: how fast bulk operations are; `bulk_stops_after_lines`: after how many lines they fail;
+      `bulk_lost_lines`: how many lines at the end are missing in the result of a completed one.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
@@ -92,6 +94,9 @@ class Faults(BaseModel):
     fail_writes: int = 0
     lost_answers: int = 0
     lost_answer_seconds: float = Field(default=0.0, ge=0)
+    bulk_lines_per_second: float | None = Field(default=None, gt=0)
+    bulk_stops_after_lines: int | None = Field(default=None, ge=0)
+    bulk_lost_lines: int = Field(default=0, ge=0)
 
     def distort_list(self, records: list[Numbered]) -> list[Numbered]:
         """Return those of a list's `records` that clients get."""

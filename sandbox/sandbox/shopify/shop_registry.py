@@ -106,6 +106,11 @@ class ShopRegistry:
         if deliveries:
             self._dispatch(deliveries)
 
+    def do_due_work(self, tenant: Tenant) -> None:
+        """Do what is due of the work of a shop in the background, store it and send its webhooks."""
+        for work in tenant.work.take_due():
+            self.apply_edit(tenant, work)
+
     def uninstall(self, tenant: Tenant) -> None:
         """Remove the app from a shop: delete its tokens, send app/uninstalled, then delete its subscriptions."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sandbox.shopify.background_work import BackgroundWork
+from sandbox.shopify.bulk_operations import BulkOperations
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe
 from sandbox.shopify.grants import Grants
@@ -18,8 +19,8 @@ class Tenant:
     """One shop with its records and all its other state.
 
     That is its recipe, its rate limit, the app's grants and webhook subscriptions, its faults, its statistics, the
-    number of calls that the fault `hold_after_ids` makes wait now, its work in the background, and the mutations that
-    were executed with an idempotency key, by key.
+    number of calls that the fault `hold_after_ids` makes wait now, its work in the background, its bulk operations, and
+    the mutations that were executed with an idempotency key, by key.
     """
 
     recipe: Recipe
@@ -31,6 +32,7 @@ class Tenant:
     statistics: Statistics = field(default_factory=Statistics)
     held_calls: int = 0
     work: BackgroundWork = field(default_factory=BackgroundWork)
+    bulk: BulkOperations = field(default_factory=BulkOperations)
     attempts: dict[str, Attempt] = field(default_factory=dict)
 
     def apply_faults(self, faults: Faults) -> None:

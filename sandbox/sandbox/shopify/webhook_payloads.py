@@ -3,13 +3,17 @@
 from typing import Any
 
 from sandbox import sample_texts
+from sandbox.shopify.bulk_operations import BulkOperation
 from sandbox.shopify.gids import build_gid, build_level_gid
 from sandbox.shopify.model import Collection, Discount, Level, Location, Media, Product, Profile, Variant
 from sandbox.shopify.shops import get_current_time
 
 Body = dict[str, Any]
 MAXIMUM_VARIANTS = 100
-_GROUPS = ("inventory_levels", "inventory_items", "products", "collections", "discounts", "locations", "shop", "app")
+_GROUPS = (
+    "inventory_levels", "inventory_items", "products", "collections", "discounts", "locations", "shop", "app",
+    "bulk_operations",
+)  # fmt: skip
 
 
 def format_topic(topic: str) -> str:
@@ -143,4 +147,13 @@ def build_shop(profile: Profile) -> Body:
         "id": profile.number, "name": profile.name, "email": profile.email, "domain": profile.domain,
         "myshopify_domain": profile.domain, "currency": profile.currency, "iana_timezone": profile.timezone,
         "plan_name": profile.plan, "created_at": profile.created_at, "updated_at": profile.updated_at,
+    }  # fmt: skip
+
+
+def build_bulk_operation(operation: BulkOperation) -> Body:
+    """Build the body of bulk_operations/finish."""
+    return {
+        "admin_graphql_api_id": build_gid("BulkOperation", operation.number), "type": "mutation",
+        "status": operation.status.lower(), "error_code": operation.error_code, "created_at": operation.created_at,
+        "completed_at": operation.completed_at,
     }  # fmt: skip

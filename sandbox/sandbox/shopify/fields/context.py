@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphql import GraphQLSchema
+
 from sandbox.shopify.background_work import Work
+from sandbox.shopify.bulk_operations import BulkOperations
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.faults import Faults
@@ -40,6 +43,7 @@ class Context:
     - `schedule`: lets an edit be made in so many seconds.
     - `attempts`: the mutations that were executed with an idempotency key, by key; `idempotency_key` is that of the
       mutation that is executed now.
+    - `public_url`: the URL of the sandbox, with which those of uploads and of results begin.
     """
 
     shop: Shop
@@ -53,6 +57,9 @@ class Context:
     statistics: Statistics
     schedule: Callable[[float, Work], None]
     attempts: dict[str, Attempt]
+    bulk: BulkOperations
+    schema: GraphQLSchema
+    public_url: str
     args: list[Args] = field(default_factory=list)
     search: list[dict[str, Any]] = field(default_factory=list)
     single_product: int | None = None

@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.shopify.fields.context import Args, Context, Resolver, TypedValue, parse_gid_number, read_key
 from sandbox.shopify.gids import build_gid
 from sandbox.shopify.model import Product
-from sandbox.shopify.mutations import definitions, items, media, product_set, products, stock, variants
+from sandbox.shopify.mutations import bulk, definitions, items, media, product_set, products, stock, variants
 from sandbox.shopify.mutations.identifiers import find_identified_product
 
 
@@ -47,6 +47,7 @@ _ERRORS = (
 _ERROR = _read_keys("field", "message", "code", "elementIndex", "elementKey")
 
 QUERIES: dict[str, Resolver] = {
+    **bulk.QUERIES,
     **definitions.QUERIES,
     "productByIdentifier": _find_product,
     "productOperation": _find_operation,
@@ -60,9 +61,11 @@ MUTATIONS: dict[str, Resolver] = {
     **items.MUTATIONS,
     **stock.MUTATIONS,
     **definitions.MUTATIONS,
+    **bulk.MUTATIONS,
 }
 FIELDS: dict[str, dict[str, Resolver]] = {
     **definitions.FIELDS,
+    **bulk.FIELDS,
     **dict.fromkeys(_ERRORS, _ERROR),
     "ProductUpdatePayload": _read_keys("product", "userErrors"),
     "ProductDeletePayload": _read_keys("deletedProductId", "shop", "userErrors"),
@@ -80,6 +83,11 @@ FIELDS: dict[str, dict[str, Resolver]] = {
     "TagsRemovePayload": _read_keys("node", "userErrors"),
     "MetafieldDefinitionCreatePayload": _read_keys("createdDefinition", "userErrors"),
     "MetafieldsSetPayload": _read_keys("metafields", "userErrors"),
+    "BulkOperationRunMutationPayload": _read_keys("bulkOperation", "userErrors"),
+    "BulkOperationCancelPayload": _read_keys("bulkOperation", "userErrors"),
+    "StagedUploadsCreatePayload": _read_keys("stagedTargets", "userErrors"),
+    "StagedMediaUploadTarget": _read_keys("url", "resourceUrl", "parameters"),
+    "StagedUploadParameter": _read_keys("name", "value"),
     "InventoryItemUpdatePayload": _read_keys("inventoryItem", "userErrors"),
     "InventoryActivatePayload": _read_keys("inventoryLevel", "userErrors"),
     "InventorySetQuantitiesPayload": _read_keys("inventoryAdjustmentGroup", "userErrors"),
