@@ -38,7 +38,7 @@ def execute_mutation(
         payload = _refuse_poisoned(context, args, kind) or resolve(None, context, args)
         if key is not None:
             context.attempts[key] = Attempt(fingerprint, payload if not _list_errors(payload) else None)
-    codes = [str(error["code"]) for error in _list_errors(payload)]
+    codes = [str(error["code"] or error["message"]) for error in _list_errors(payload)]
     context.statistics.record_write(name, list_gids(args), codes, key, is_repeated=attempt is not None)
     return payload
 
