@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from sandbox.shopify.bulk_operations import BulkOperation
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.engine import Engine, GraphQLRequest
 from sandbox.shopify.shop_registry import ShopRegistry
-from sandbox.shopify.shops import get_current_time
+from sandbox.shopify.shops import Shop, get_current_time
 from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.webhook_payloads import build_bulk_operation
 
@@ -32,9 +33,7 @@ class BulkRunner:
                 operation.status = "RUNNING"
             count = self._count_due_lines(tenant, operation)
             if count:
-                self.registry.apply_edit(
-                    tenant, lambda _, changes, o=operation, n=count: self._execute_lines(tenant, o, changes, n)
-                )
+                self.registry.apply_edit(tenant, partial(self._execute_lines, tenant, operation, count))
             self._end_if_through(tenant, operation)
 
     def _count_due_lines(self, tenant: Tenant, operation: BulkOperation) -> int:
@@ -50,7 +49,7 @@ class BulkRunner:
         self._next_lines[operation.number] = due + count / speed
         return count
 
-    def _execute_lines(self, tenant: Tenant, operation: BulkOperation, changes: ChangeSet, count: int) -> None:
+    def _execute_lines(self, tenant: Tenant, operation: BulkOperation, count: int, _: Shop, changes: ChangeSet) -> None:
         stop = tenant.faults.bulk_stops_after_lines
         end = min(operation.position + count, len(operation.lines), len(operation.lines) if stop is None else stop)
         for number in range(operation.position, end):

@@ -4,7 +4,6 @@ The steps are: parse, validate, compute the cost, throttle, execute, refund the 
 answer has the HTTP status 200, even if it contains errors.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -23,9 +22,16 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from sandbox.shopify import errors, schema
+from sandbox.shopify import schema
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.fields.context import Context
+from sandbox.shopify.graphql_answers import (
+    build_cost,
+    build_cost_exceeded,
+    build_fake_warning,
+    build_throttled,
+    format_error,
+)
 from sandbox.shopify.mutations.tables import MUTATIONS
 from sandbox.shopify.query_cost import CostParameters
 from sandbox.shopify.query_plan import Plan, Planner, collect_fragments
@@ -35,7 +41,6 @@ from sandbox.shopify.tenants import Tenant
 
 Body = dict[str, Any]
 _CACHE_SIZE = 400
-_UNDEFINED_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 
 
 @dataclass(slots=True)
@@ -123,11 +128,11 @@ class Engine:
                 return operation
             variables = get_variable_values(self._schema, operation.variable_definitions or (), request.variables)
             if isinstance(variables, list):
-                return [_format_error(error, "INVALID_VARIABLE") for error in variables]
+                return [format_error(error, "INVALID_VARIABLE") for error in variables]
             plan = self._get_plan(request, document, operation, variables)
             parameters = CostParameters(plan.coerce_arguments(variables), linear_nodes)
         except GraphQLError as error:
-            return [_format_error(error)]
+            return [format_error(error)]
         return PreparedRequest(document, operation, plan, parameters)
 
     def build_context(
@@ -157,7 +162,7 @@ class Engine:
         if cached is None:
             document = parse(text)
             problems = validate(self._schema, document, hide_suggestions=True)
-            cached = [_format_error(error) for error in problems] or document
+            cached = [format_error(error) for error in problems] or document
             _cache(self._documents, text, cached)
         return cached
 
@@ -184,12 +189,12 @@ class Engine:
         """
         if requested > MAXIMUM_COST:
             tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
-            return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
+            return build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
         is_throttled = tenant.faults.use_up_fault("throttle_calls")
         is_throttled = is_throttled or (is_write and tenant.faults.use_up_fault("throttle_writes"))
         if is_throttled or not tenant.bucket.reserve_points(requested):
             tenant.statistics.throttled += 1
-            return _build_throttled(requested, tenant.bucket.build_throttle_status())
+            return build_throttled(requested, tenant.bucket.build_throttle_status())
         return None
 
     def _execute(
@@ -213,9 +218,9 @@ class Engine:
         if field_errors:
             body["errors"] = field_errors
         status = tenant.bucket.build_throttle_status()
-        body["extensions"] = {"cost": _build_cost(max(requested, actual), actual, status)}
+        body["extensions"] = {"cost": build_cost(max(requested, actual), actual, status)}
         if context.search or tenant.faults.search_warnings:
-            body["extensions"]["search"] = context.search or [_build_fake_warning(prepared.operation)]
+            body["extensions"]["search"] = context.search or [build_fake_warning(prepared.operation)]
         return body
 
     def _compute_data(
@@ -236,7 +241,7 @@ class Engine:
             self._schema, prepared.document, None, context, request.variables, request.operation_name,
         )  # fmt: skip
         assert isinstance(result, ExecutionResult)
-        return result.data, [_format_error(error) for error in result.errors or ()]
+        return result.data, [format_error(error) for error in result.errors or ()]
 
 
 def _replace_unknown_forms(data: Body, gids: Collection[str]) -> None:
@@ -279,53 +284,3 @@ def _count_operation(tenant: Tenant, prepared: PreparedRequest) -> None:
     for selection in operation.selection_set.selections:
         name = getattr(selection, "name", None)
         statistics.root_fields[name.value if name is not None else "..."] += 1
-
-
-def _format_error(error: GraphQLError, code: str = "BAD_REQUEST") -> Body:
-    undefined = _UNDEFINED_FIELD.match(error.message)
-    message = f"Field '{undefined[1]}' doesn't exist on type '{undefined[2]}'" if undefined else error.message
-    body: Body = {"message": message}
-    if error.locations:
-        body["locations"] = [{"line": location.line, "column": location.column} for location in error.locations]
-    if error.path:
-        body["path"] = error.path
-    body["extensions"] = error.extensions or {"code": "undefinedField" if undefined else code}
-    return body
-
-
-def _build_cost(requested: int, actual: int | None, status: dict[str, int]) -> Body:
-    return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
-
-
-def _build_throttled(requested: int, status: dict[str, int]) -> Body:
-    extensions = {"code": "THROTTLED", "documentation": f"{errors.DOCS_URL}/rate-limits"}
-    return {
-        "errors": [{"message": "Throttled", "extensions": extensions}],
-        "extensions": {"cost": _build_cost(requested, None, status)},
-    }
-
-
-def _build_cost_exceeded(requested: int, status: dict[str, int]) -> Body:
-    documentation = f"{errors.DOCS_URL}/rate-limits"
-    message = (
-        f"Query cost is {requested}, which exceeds the single query max cost limit ({MAXIMUM_COST}).\n\n"
-        f"See {documentation} for more information on how the cost of a query is calculated."
-    )
-    extensions = {
-        "code": "MAX_COST_EXCEEDED",
-        "cost": requested,
-        "maxCost": MAXIMUM_COST,
-        "documentation": documentation,
-    }
-    return {
-        "errors": [{"message": message, "extensions": extensions}],
-        "extensions": {"cost": _build_cost(requested, None, status)},
-    }
-
-
-def _build_fake_warning(operation: OperationDefinitionNode) -> Body:
-    """Build the search warning that a query without mistakes gets while the fault `search_warnings` is on."""
-    first = operation.selection_set.selections[0]
-    path = getattr(getattr(first, "name", None), "value", "query")
-    warning = {"field": "id", "message": "Invalid search field for this query.", "code": "invalid_field"}
-    return {"path": [path], "query": "", "parsed": {}, "warnings": [warning]}

@@ -15,7 +15,8 @@ class Statistics:
 
     `writes`, `refused_writes` and `repeated_writes` count mutations of the shop's data by name: those that were
     executed, those that user errors refused, and those that only repeated the answer for an idempotency key.
-    `user_errors` counts user errors by their code, or by their message if they have none, and `write_log` has the newest mutations.
+    `user_errors` counts user errors by code, or by message where they have no code. `write_log` has the newest
+    mutations.
     """
 
     calls: int = 0
@@ -39,7 +40,7 @@ class Statistics:
     def record_write(
         self, name: str, gids: Sequence[str], codes: Sequence[str], key: str | None, *, is_repeated: bool
     ) -> None:
-        """Count a mutation, and log it with the gids in its arguments, the codes of its user errors and its idempotency key."""
+        """Count a mutation, and log it: with the gids in its arguments, its user errors and its idempotency key."""
         counter = self.repeated_writes if is_repeated else self.refused_writes if codes else self.writes
         counter[name] += 1
         self.user_errors.update(codes)

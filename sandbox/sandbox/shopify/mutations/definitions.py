@@ -10,7 +10,7 @@ from sandbox.shopify.gids import parse_gid
 from sandbox.shopify.model import MetafieldDefinition, Product, Variant
 from sandbox.shopify.mutations.identifiers import resolve_namespace
 from sandbox.shopify.mutations.metafield_writes import MetafieldValue, find_name_problem, parse_metafield, put_metafield
-from sandbox.shopify.mutations.user_errors import MAXIMUM_LENGTH, UserError, build_user_error
+from sandbox.shopify.mutations.user_errors import MAXIMUM_LENGTH, Path, UserError, build_user_error
 from sandbox.shopify.pagination import NodePage, build_page
 from sandbox.shopify.product_edit import ProductEdit
 
@@ -91,7 +91,7 @@ def _set_metafields(_: Any, context: Context, args: Args) -> dict[str, Any]:
 
 
 def _parse_row(
-    context: Context, fields: Mapping[str, Any], path: list[str | int]
+    context: Context, fields: Mapping[str, Any], path: Path
 ) -> tuple[Product, Owner, MetafieldValue] | UserError:
     owner = _find_owner(context, fields["ownerId"])
     product = context.shop.products.get(owner.product) if isinstance(owner, Variant) else owner

@@ -3,14 +3,14 @@
 All of them are counted and logged.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 from graphql import GraphQLEnumType, GraphQLObjectType, GraphQLOutputType, get_named_type
 
 from sandbox.shopify.errors import build_field_error
-from sandbox.shopify.fields.context import Args, Context
+from sandbox.shopify.fields.context import Args, Context, Resolver
 from sandbox.shopify.idempotency import Attempt
 from sandbox.shopify.mutations import stock
 from sandbox.shopify.mutations.user_errors import UserError, build_user_error
@@ -24,10 +24,9 @@ _ROWS = {
 }
 
 
-def execute_mutation(
-    name: str, resolve: Callable[[Any, Context, Args], Payload], context: Context, args: Args, kind: GraphQLOutputType
-) -> Payload:
+def execute_mutation(name: str, resolve: Resolver, context: Context, args: Args, kind: GraphQLOutputType) -> Payload:
     """Execute the mutation `name` with the resolver `resolve`, and return its payload, which has the type `kind`."""
+    assert callable(resolve)
     _check_arguments(name, context, args)
     key = context.idempotency_key if name in IDEMPOTENT else None
     fingerprint = orjson.dumps([name, args], option=orjson.OPT_SORT_KEYS)

@@ -14,7 +14,7 @@ from sandbox.shopify.fields.context import Args, Context, Resolver
 from sandbox.shopify.gids import parse_gid
 from sandbox.shopify.model import Media, Product
 from sandbox.shopify.mutations.identifiers import get_product
-from sandbox.shopify.mutations.user_errors import UserError, build_user_error
+from sandbox.shopify.mutations.user_errors import Path, UserError, build_user_error
 from sandbox.shopify.product_edit import ProductEdit
 from sandbox.shopify.shops import Shop
 
@@ -109,7 +109,7 @@ def find_file_errors(product: Product | None, files: Sequence[Mapping[str, Any]]
     numbers = {media.number for media in product.media} if product is not None else set()
     errors = []
     for index, file in enumerate(files):
-        path = ["input", "files", index]
+        path: Path = ["input", "files", index]
         if file.get("id") and _parse_media_number(file["id"]) not in numbers:
             errors.append(build_user_error([*path, "id"], "File does not exist", "INVALID_INPUT"))
         elif not file.get("id") and not is_source_valid(file.get("originalSource") or ""):

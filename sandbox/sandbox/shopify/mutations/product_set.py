@@ -37,8 +37,9 @@ def _set_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
     if args.get("synchronous", True):
         product, errors = _write_product(context, fields, args.get("identifier"))
         return {"product": product, "productSetOperation": None, "userErrors": errors}
-    operation = {"number": context.shop.allocate_number(), "status": "CREATED", "product": None, "userErrors": []}
-    context.shop.operations[operation["number"]] = operation
+    number = context.shop.allocate_number()
+    operation = {"number": number, "status": "CREATED", "product": None, "userErrors": []}
+    context.shop.operations[number] = operation
     write = partial(_complete_operation, operation=operation, context=context, args=args)
     context.schedule(media.JOB_SECONDS, write)
     # The answer shows how it was begun, whatever becomes of it meanwhile.
@@ -123,9 +124,9 @@ def _find_errors(
     if not are_tags_valid(fields.get("tags") or []):
         errors.append(build_user_error(["input", "tags"], "Product tags is invalid", "INVALID_INPUT"))
     number = product.number if product is not None else None
-    problem = find_handle_problem(context.shop, fields.get("handle"), number)
-    if problem is not None:
-        errors.append(build_user_error(["input", "handle"], problem, "HANDLE_NOT_UNIQUE"))
+    handle_problem = find_handle_problem(context.shop, fields.get("handle"), number)
+    if handle_problem is not None:
+        errors.append(build_user_error(["input", "handle"], handle_problem, "HANDLE_NOT_UNIQUE"))
     for index, value in enumerate(values):
         if not isinstance(value, MetafieldValue):
             code = "CAPABILITY_VIOLATION" if value[2] == "CAPABILITY_VIOLATION" else "INVALID_METAFIELD"

@@ -15,7 +15,7 @@ from sandbox.shopify.mutations.options import (
     match_values,
     set_variant_values,
 )
-from sandbox.shopify.mutations.user_errors import UserError, build_user_error
+from sandbox.shopify.mutations.user_errors import Path, UserError, build_user_error
 from sandbox.shopify.mutations.variant_fields import connect_new_variant, find_variant_errors, write_variant
 from sandbox.shopify.product_edit import ProductEdit
 
@@ -63,7 +63,7 @@ def _find_variants_errors(
     errors: list[UserError] = []
     taken: set[tuple[str, ...]] = set()
     for index, fields in enumerate(inputs):
-        path: list[str | int] = ["input", "variants", index]
+        path: Path = ["input", "variants", index]
         variant = _find_variant(product, fields, ())
         if fields.get("id") and variant is None:
             message = "Product variant does not exist"
@@ -86,7 +86,7 @@ def _find_variants_errors(
     return errors
 
 
-def _find_quantity_errors(context: Context, fields: Mapping[str, Any], path: list[str | int]) -> list[UserError]:
+def _find_quantity_errors(context: Context, fields: Mapping[str, Any], path: Path) -> list[UserError]:
     errors = []
     for index, quantity in enumerate(fields.get("inventoryQuantities") or ()):
         if context.shop.locations.get(parse_gid_number(quantity["locationId"], "Location")) is None:

@@ -12,7 +12,7 @@ from sandbox.shopify import edits
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.fields.context import Args, Context, Resolver, parse_gid_number
 from sandbox.shopify.model import Level, Product, Variant
-from sandbox.shopify.mutations.user_errors import UserError, build_user_error
+from sandbox.shopify.mutations.user_errors import Path, UserError, build_user_error
 from sandbox.shopify.product_edit import ProductEdit
 
 REASONS = (
@@ -57,7 +57,7 @@ def _set_quantities(_: Any, context: Context, args: Args) -> dict[str, Any]:
         message = "The quantity name must be either 'available' or 'on_hand'."
         errors.append(build_user_error(["input", "name"], message, "INVALID_NAME"))
     rows = [_parse_row(context, row, row["quantity"]) for row in fields["quantities"]]
-    path = ["input", "quantities"]
+    path: Path = ["input", "quantities"]
     if not errors:
         errors = _find_duplicates(rows, path) or _find_row_errors(context, rows, path, "quantity")
         if fields["name"] == "on_hand" and not errors:
@@ -99,7 +99,7 @@ def _find_adjust_errors(fields: Mapping[str, Any]) -> list[UserError]:
         message = f"The specified quantity name is invalid. Valid values are: {', '.join(_ADJUSTABLE)}."
         errors.append(build_user_error(["input", "name"], message, "INVALID_QUANTITY_NAME"))
     for index, change in enumerate(fields["changes"]):
-        path = ["input", "changes", index, "ledgerDocumentUri"]
+        path: Path = ["input", "changes", index, "ledgerDocumentUri"]
         if name == "available" and change.get("ledgerDocumentUri"):
             message = "A ledger document URI is not allowed when adjusting available."
             errors.append(build_user_error(path, message, "INVALID_AVAILABLE_DOCUMENT"))
@@ -118,7 +118,7 @@ def _parse_row(context: Context, fields: Mapping[str, Any], after: int) -> _Row:
     return _Row(variant, number, level, fields.get("changeFromQuantity"), after)
 
 
-def _find_duplicates(rows: list[_Row], path: list[str | int]) -> list[UserError]:
+def _find_duplicates(rows: list[_Row], path: Path) -> list[UserError]:
     pairs = [(row.variant.item, row.location) if row.variant is not None else None for row in rows]
     message = "The combination of inventoryItemId and locationId must be unique."
     code = "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR"
@@ -129,11 +129,11 @@ def _find_duplicates(rows: list[_Row], path: list[str | int]) -> list[UserError]
     ]
 
 
-def _find_row_errors(context: Context, rows: list[_Row], path: list[str | int], name: str) -> list[UserError]:
+def _find_row_errors(context: Context, rows: list[_Row], path: Path, name: str) -> list[UserError]:
     return [error for index, row in enumerate(rows) for error in _check_row(context, row, [*path, index], name)]
 
 
-def _check_row(context: Context, row: _Row, path: list[str | int], name: str) -> list[UserError]:
+def _check_row(context: Context, row: _Row, path: Path, name: str) -> list[UserError]:
     errors = []
     if row.variant is None:
         message = "The specified inventory item could not be found."
@@ -159,7 +159,7 @@ def _check_row(context: Context, row: _Row, path: list[str | int], name: str) ->
     return []
 
 
-def _find_negative_rows(rows: list[_Row], path: list[str | int]) -> list[UserError]:
+def _find_negative_rows(rows: list[_Row], path: Path) -> list[UserError]:
     return [
         build_user_error([*path, index, "quantity"], "The quantity can't be negative.", "INVALID_QUANTITY_NEGATIVE")
         for index, row in enumerate(rows)

@@ -5,6 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 UserError = dict[str, Any]
+Path = list[str | int]
+"""The way to a field of an input, by names and indexes."""
 HIGHEST_AMOUNT = Decimal(10) ** 18
 MAXIMUM_LENGTH = 255
 

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.shopify.model import Product, Variant
 from sandbox.shopify.mutations.items import find_weight_problem, write_item
 from sandbox.shopify.mutations.metafield_writes import MetafieldValue, parse_metafield, put_metafield
-from sandbox.shopify.mutations.user_errors import UserError, build_user_error, find_amount_problem, format_amount
+from sandbox.shopify.mutations.user_errors import Path, UserError, build_user_error, find_amount_problem, format_amount
 from sandbox.shopify.product_edit import ProductEdit
 from sandbox.shopify.shops import Shop
 
@@ -16,7 +16,7 @@ _LABELS = {"compareAtPrice": "", "price": "Price "}
 
 
 def find_variant_errors(
-    shop: Shop, variant: Variant | None, fields: Mapping[str, Any], path: list[str | int], choose_code: ChooseCode
+    shop: Shop, variant: Variant | None, fields: Mapping[str, Any], path: Path, choose_code: ChooseCode
 ) -> list[UserError]:
     """Return the errors of a variant's fields in an input at `path`. `variant` is None for a new one."""
     errors = []

@@ -14,7 +14,7 @@ from sandbox.shopify.mutations.options import (
     match_values,
     set_variant_values,
 )
-from sandbox.shopify.mutations.user_errors import UserError, build_user_error
+from sandbox.shopify.mutations.user_errors import Path, UserError, build_user_error
 from sandbox.shopify.mutations.variant_fields import (
     connect_new_variant,
     find_variant_errors,
@@ -67,7 +67,7 @@ def _get_variant(context: Context, product: Product, fields: Mapping[str, Any]) 
 def _find_update_errors(
     context: Context, product: Product, options: list[OptionNames], fields: Mapping[str, Any], index: int
 ) -> list[UserError]:
-    path: list[str | int] = ["variants", index]
+    path: Path = ["variants", index]
     if not fields.get("id"):
         message = "Product variant is missing ID attribute"
         return [build_user_error([*path, "id"], message, "PRODUCT_VARIANT_ID_MISSING")]
@@ -140,7 +140,7 @@ def _find_create_errors(
     errors: list[UserError] = []
     taken = set() if ignores_existing else list_other_values(product, None)
     for index, (fields, values) in enumerate(zip(inputs, rows, strict=True)):
-        path: list[str | int] = ["variants", index]
+        path: Path = ["variants", index]
         if fields.get("id"):
             errors.append(build_user_error([*path, "id"], "Id can't be given on create", "NO_KEY_ON_CREATE"))
         elif isinstance(values, tuple) and values[2] == "missing":
@@ -158,7 +158,7 @@ def _find_create_errors(
 
 
 def _find_location_errors(
-    context: Context, fields: Mapping[str, Any], values: list[str], path: list[str | int]
+    context: Context, fields: Mapping[str, Any], values: list[str], path: Path
 ) -> list[UserError]:
     numbers = [parse_gid_number(q["locationId"], "Location") for q in fields.get("inventoryQuantities") or ()]
     if all(context.shop.locations.get(number) is not None for number in numbers):
