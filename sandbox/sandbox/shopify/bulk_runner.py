@@ -29,12 +29,13 @@ class BulkRunner:
     def run_lines(self, tenant: Tenant) -> None:
         """Execute the next lines of each open operation of a shop, and end those that are through."""
         for operation in tenant.bulk.list_open():
-            if operation.status == "CREATED":
-                operation.status = "RUNNING"
-            count = self._count_due_lines(tenant, operation)
-            if count:
-                self.registry.apply_edit(tenant, partial(self._execute_lines, tenant, operation, count))
-            self._end_if_through(tenant, operation)
+            with tenant.shop.lock:
+                if operation.status == "CREATED":
+                    operation.status = "RUNNING"
+                count = self._count_due_lines(tenant, operation)
+                if count:
+                    self.registry.apply_edit(tenant, partial(self._execute_lines, tenant, operation, count))
+                self._end_if_through(tenant, operation)
 
     def _count_due_lines(self, tenant: Tenant, operation: BulkOperation) -> int:
         """Return how many lines of an operation are executed now, at the speed that the faults set."""
