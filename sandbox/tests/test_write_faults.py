@@ -1,5 +1,6 @@
 """Faults that only mutations have, and what tests learn of the mutations that were made."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -88,8 +89,23 @@ async def test_what_was_written_is_there_after_a_restart(serve: Any) -> None:
           metafieldDefinitionCreate(definition: $definition) { userErrors { code } } }"""
         await sandbox.query(token, query, definition=definition)
         await update(sandbox, token, "Kept")
+        await sandbox.control("PUT", "/faults", {"media_seconds": 3600})
+        gid = (await read_product(sandbox, token))["id"]
+        media = {"originalSource": "https://images.example/a.png", "mediaContentType": "IMAGE"}
+        query = """mutation($product: ProductUpdateInput!, $media: [CreateMediaInput!]) {
+          productUpdate(product: $product, media: $media) { userErrors { message } } }"""
+        await sandbox.query(token, query, product={"id": gid}, media=[media])
+        await sandbox.control("PUT", "/faults", {})
     async with serve() as sandbox:
         assert (await read_product(sandbox, token))["title"] == "Kept"
         query = "{ metafieldDefinitions(first: 5, ownerType: PRODUCT) { nodes { key type { name } } } }"
         nodes = (await sandbox.query(token, query)).json()["data"]["metafieldDefinitions"]["nodes"]
         assert nodes == [{"key": "id", "type": {"name": "id"}}]
+        query = "query($id: ID!) { product(id: $id) { media(first: 9) { nodes { status } } } }"
+        async with asyncio.timeout(20):
+            while True:
+                media = (await sandbox.query(token, query, id=gid)).json()["data"]["product"]["media"]["nodes"]
+                if media[-1]["status"] == "READY":
+                    break
+                await asyncio.sleep(0.05)
+        assert len(media) == 3

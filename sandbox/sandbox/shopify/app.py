@@ -71,7 +71,7 @@ class ShopifySandbox:
         while True:
             for tenant in self.registry.list_tenants():
                 if tenant.work.is_due():
-                    await asyncio.to_thread(self.registry.do_due_work, tenant)
+                    await asyncio.to_thread(self.registry.apply_due_work, tenant)
                 if tenant.bulk.list_open():
                     await asyncio.to_thread(self.runner.run_lines, tenant)
             await asyncio.sleep(_WORK_SECONDS)

@@ -1,6 +1,6 @@
 """What Shopify does some time after it has answered, such as processing media and ordering them.
 
-It is kept in memory. What a sandbox that is stopped has not done yet is lost, as no answer has promised a time for it.
+It is kept in memory. Of what a sandbox has not done yet when it stops, only the processing of media goes on later.
 """
 
 import time

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class IdempotentCall:
     """The first execution with an idempotency key: a text of the mutation and its arguments, and the payload.
 
     The payload is None if the attempt failed.

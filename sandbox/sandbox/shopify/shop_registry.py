@@ -9,6 +9,7 @@ from sandbox.shopify import grants, model, rate_limit, stored_records, webhook_p
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.mutations.media import schedule_processing
 from sandbox.shopify.shops import Shop
 from sandbox.shopify.store import ShopStore, dump_subscriptions
 from sandbox.shopify.tenants import Tenant
@@ -47,7 +48,9 @@ class ShopRegistry:
                 shop.profile = model.Profile(**row["profile"])
             for kind, number, body in self._store.load_records(shop.domain):
                 _restore_record(shop, kind, number, body)
-            self._tenants[shop.domain] = self._build_tenant(recipe, shop, row)
+            tenant = self._build_tenant(recipe, shop, row)
+            self._tenants[shop.domain] = tenant
+            _resume_processing(tenant)
         if not self._tenants:
             for initial in _INITIAL_SHOPS:
                 self.get_or_create_shop(initial)
@@ -106,7 +109,7 @@ class ShopRegistry:
         if deliveries:
             self._dispatch(deliveries)
 
-    def do_due_work(self, tenant: Tenant) -> None:
+    def apply_due_work(self, tenant: Tenant) -> None:
         """Do what is due of the work of a shop in the background, store it and send its webhooks."""
         for work in tenant.work.take_due():
             self.apply_edit(tenant, work)
@@ -165,6 +168,14 @@ class ShopRegistry:
         if row.get("faults"):
             tenant.apply_faults(Faults(**row["faults"]))
         return tenant
+
+
+def _resume_processing(tenant: Tenant) -> None:
+    """Let those media be processed that were not when the sandbox last stopped."""
+    for product in tenant.shop.products:
+        for media in product.media:
+            if media.status not in ("READY", "FAILED"):
+                schedule_processing(tenant.work.schedule, tenant.faults, product.number, media)
 
 
 def _restore_record(shop: Shop, kind: str, number: int, body: dict[str, Any] | None) -> None:

@@ -7,7 +7,7 @@ from sandbox.shopify.bulk_operations import BulkOperations
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe
 from sandbox.shopify.grants import Grants
-from sandbox.shopify.idempotency import Attempt
+from sandbox.shopify.idempotency import IdempotentCall
 from sandbox.shopify.rate_limit import LeakyBucket, get_restore_rate
 from sandbox.shopify.shops import Shop
 from sandbox.shopify.statistics import Statistics
@@ -33,7 +33,7 @@ class Tenant:
     held_calls: int = 0
     work: BackgroundWork = field(default_factory=BackgroundWork)
     bulk: BulkOperations = field(default_factory=BulkOperations)
-    attempts: dict[str, Attempt] = field(default_factory=dict)
+    attempts: dict[str, IdempotentCall] = field(default_factory=dict)
 
     def apply_faults(self, faults: Faults) -> None:
         """Replace the faults, and with them the restore rate of the rate limit and the refused webhook topics."""

@@ -12,7 +12,7 @@ from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.gids import parse_number
-from sandbox.shopify.idempotency import Attempt
+from sandbox.shopify.idempotency import IdempotentCall
 from sandbox.shopify.pagination import NodePage, SortKey, build_page
 from sandbox.shopify.search import Reader, parse_search
 from sandbox.shopify.shops import Shop, Table
@@ -56,7 +56,7 @@ class Context:
     faults: Faults
     statistics: Statistics
     schedule: Callable[[float, Work], None]
-    attempts: dict[str, Attempt]
+    attempts: dict[str, IdempotentCall]
     bulk: BulkOperations
     schema: GraphQLSchema
     public_url: str

@@ -11,7 +11,7 @@ from graphql import GraphQLEnumType, GraphQLObjectType, GraphQLOutputType, get_n
 
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.fields.context import Args, Context, Resolver
-from sandbox.shopify.idempotency import Attempt
+from sandbox.shopify.idempotency import IdempotentCall
 from sandbox.shopify.mutations import stock
 from sandbox.shopify.mutations.user_errors import UserError, build_user_error
 
@@ -36,7 +36,7 @@ def execute_mutation(name: str, resolve: Resolver, context: Context, args: Args,
     else:
         payload = _refuse_poisoned(context, args, kind) or resolve(None, context, args)
         if key is not None:
-            context.attempts[key] = Attempt(fingerprint, payload if not _list_errors(payload) else None)
+            context.attempts[key] = IdempotentCall(fingerprint, payload if not _list_errors(payload) else None)
     codes = [str(error["code"] or error["message"]) for error in _list_errors(payload)]
     context.statistics.record_write(name, list_gids(args), codes, key, is_repeated=attempt is not None)
     return payload
@@ -55,7 +55,7 @@ def _list_errors(payload: Payload) -> list[UserError]:
     return payload.get("userErrors") or payload.get("mediaUserErrors") or []
 
 
-def _repeat(context: Context, attempt: Attempt, fingerprint: bytes, kind: GraphQLOutputType) -> Payload:
+def _repeat(context: Context, attempt: IdempotentCall, fingerprint: bytes, kind: GraphQLOutputType) -> Payload:
     """Return the payload of the attempt with the same key, without any effect; or why it cannot be repeated."""
     if attempt.fingerprint != fingerprint:
         message = "The same idempotency key cannot be used with different operation parameters."

@@ -5,11 +5,13 @@ A file that a mutation names is UPLOADED first. Shopify fetches it, and it becom
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from sandbox.shopify.background_work import Work
 from sandbox.shopify.change_set import ChangeSet
+from sandbox.shopify.faults import Faults
 from sandbox.shopify.fields.context import Args, Context, Resolver
 from sandbox.shopify.gids import parse_gid
 from sandbox.shopify.model import Media, Product
@@ -19,6 +21,8 @@ from sandbox.shopify.product_edit import ProductEdit
 from sandbox.shopify.shops import Shop
 
 _MEDIA_TYPES = frozenset({"MediaImage", "Video", "ExternalVideo", "Model3d"})
+Schedule = Callable[[float, Work], None]
+"""Lets an edit be made in so many seconds."""
 JOB_SECONDS = 0.1
 """How long Shopify takes for what it does after it has answered."""
 
@@ -43,16 +47,15 @@ def add_media(context: Context, edit: ProductEdit, source: str, alt: str | None,
     media = Media(number, content, alt, "UPLOADED", None, edit.at, source)
     edit.product.media = [*edit.product.media, media]
     edit.mark_changed()
-    schedule_processing(context, edit.product.number, media)
+    schedule_processing(context.schedule, context.faults, edit.product.number, media)
     return media
 
 
-def schedule_processing(context: Context, product: int, media: Media) -> None:
+def schedule_processing(schedule: Schedule, faults: Faults, product: int, media: Media) -> None:
     """Let a media become READY or FAILED after the time that the faults of the shop say."""
-    faults = context.faults
     status = "FAILED" if any(text in (media.source or "") for text in faults.failing_media) else "READY"
-    context.schedule(0.0, partial(_set_status, product=product, number=media.number, status="PROCESSING"))
-    context.schedule(faults.media_seconds, partial(_set_status, product=product, number=media.number, status=status))
+    schedule(0.0, partial(_set_status, product=product, number=media.number, status="PROCESSING"))
+    schedule(faults.media_seconds, partial(_set_status, product=product, number=media.number, status=status))
 
 
 def _set_status(shop: Shop, changes: ChangeSet, *, product: int, number: int, status: str) -> None:

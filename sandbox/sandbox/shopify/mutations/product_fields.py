@@ -48,7 +48,7 @@ def normalise_tags(tags: list[str]) -> list[str]:
     return sorted(by_name.values())
 
 
-def are_tags_valid(tags: list[str]) -> bool:
+def has_valid_tags(tags: list[str]) -> bool:
     """Return whether no tag is longer than Shopify allows."""
     return all(len(part.strip()) <= MAXIMUM_LENGTH for tag in tags for part in tag.split(","))
 

@@ -18,9 +18,9 @@ from sandbox.shopify.mutations.identifiers import find_identified_product, get_p
 from sandbox.shopify.mutations.metafield_writes import MetafieldValue, parse_metafield, replace_metafields
 from sandbox.shopify.mutations.options import replace_options
 from sandbox.shopify.mutations.product_fields import (
-    are_tags_valid,
     find_handle_problem,
     find_length_problems,
+    has_valid_tags,
     write_fields,
 )
 from sandbox.shopify.mutations.set_variants import find_shape_errors, replace_variants
@@ -121,7 +121,7 @@ def _find_errors(
         errors.append(build_user_error(path, message, "INVALID_INPUT"))
     if (product is None or "title" in fields) and not (fields.get("title") or "").strip():
         errors.append(build_user_error(["input", "title"], "Title can't be blank", "INVALID_INPUT"))
-    if not are_tags_valid(fields.get("tags") or []):
+    if not has_valid_tags(fields.get("tags") or []):
         errors.append(build_user_error(["input", "tags"], "Product tags is invalid", "INVALID_INPUT"))
     number = product.number if product is not None else None
     handle_problem = find_handle_problem(context.shop, fields.get("handle"), number)

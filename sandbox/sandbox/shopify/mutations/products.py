@@ -10,9 +10,9 @@ from sandbox.shopify.mutations import media
 from sandbox.shopify.mutations.identifiers import find_identified_product, get_product
 from sandbox.shopify.mutations.metafield_writes import MetafieldValue, parse_metafield, put_metafield
 from sandbox.shopify.mutations.product_fields import (
-    are_tags_valid,
     find_handle_problem,
     find_length_problems,
+    has_valid_tags,
     normalise_tags,
     write_fields,
 )
@@ -47,7 +47,7 @@ def _find_errors(context: Context, product: Product, fields: Mapping[str, Any], 
     errors = [build_user_error([name], f"{label} {problem}") for name, label, problem in find_length_problems(fields)]
     if "title" in fields and not (fields["title"] or "").strip():
         errors.append(build_user_error(["title"], "Title can't be blank"))
-    if not are_tags_valid(fields.get("tags") or []):
+    if not has_valid_tags(fields.get("tags") or []):
         errors.append(build_user_error(["tags"], "Product tags is invalid"))
     problem = find_handle_problem(context.shop, fields.get("handle"), product.number)
     if problem is not None:

@@ -20,8 +20,8 @@ def build_routes(registry: ShopRegistry) -> list[Route]:
     """Build the routes under `/shops/{shop}/staged-uploads` and `/shops/{shop}/bulk-operation-outputs`."""
     files = _Files(registry)
     return [
-        Route("/shops/{shop}/staged-uploads/", files.upload, methods=["POST"]),
-        Route("/shops/{shop}/bulk-operation-outputs/{number:int}.jsonl", files.download, methods=["GET"]),
+        Route("/shops/{shop}/staged-uploads/", files.save_upload, methods=["POST"]),
+        Route("/shops/{shop}/bulk-operation-outputs/{number:int}.jsonl", files.show_result, methods=["GET"]),
     ]
 
 
@@ -29,7 +29,7 @@ class _Files:
     def __init__(self, registry: ShopRegistry) -> None:
         self._registry = registry
 
-    async def upload(self, request: Request) -> Response:
+    async def save_upload(self, request: Request) -> Response:
         """Store the file in a form whose fields are all parameters of an upload target, followed by the file."""
         tenant = self._registry.find_shop(request.path_params["shop"])
         form = await request.form(max_part_size=MAXIMUM_UPLOAD_BYTES)
@@ -45,7 +45,7 @@ class _Files:
         tenant.bulk.uploads[key] = body
         return Response(f"<PostResponse><Key>{key}</Key></PostResponse>", 201, media_type=_XML)
 
-    async def download(self, request: Request) -> Response:
+    async def show_result(self, request: Request) -> Response:
         """Return the result of a bulk operation, whole or as far as the operation came."""
         tenant = self._registry.find_shop(request.path_params["shop"])
         operation = tenant.bulk.by_number.get(request.path_params["number"]) if tenant is not None else None
