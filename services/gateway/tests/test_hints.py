@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
+from contracts.events import SyncRequested
 from gateway.hints.receiver import MAX_RECORDS, WAIT_SECONDS, HintReceiver
 from gateway.hints.tokens import HintTokens
+from messaging.outbox import OutboxRelay
 
 NAME = "odoo:acme.odoo.com/acme"
 TOKENS = HintTokens("a secret of thirty-two characters")
@@ -92,3 +95,48 @@ async def test_a_request_that_fails_stops_no_later_one() -> None:
     requests.receiver.take(NAME, 1, {"products": ("8",)})
     await requests.finish()
     assert requests.made == [(NAME, 1, {"products": ("8",)})]
+
+
+async def connect_and_get_path(world: Any) -> str:
+    """Connect an account, and return the path for hints about it."""
+    values = {"database": "stock", "password": "a password of the warehouse"}
+    assert (await world.browser.post("/warehouse/connect", json=values)).status_code == 200
+    await world.drain_outbox()
+    answer = await world.get_internal("/internal/connections/warehouse:stock/hint", "operator")
+    return str(answer.json()["path"])
+
+
+async def publish_requests(world: Any) -> list[SyncRequested]:
+    await world.parts.hint_receiver.wait_until_requested()
+    await OutboxRelay(world.database.transaction, world.kafka, source="gateway").publish_batch()
+    return list(world.kafka.requests)
+
+
+@pytest.mark.integration
+async def test_a_hint_at_its_address_lets_the_record_be_read(world: Any) -> None:
+    path = await connect_and_get_path(world)
+    answer = await world.create_browser().post(path, content=b"7")
+    assert answer.status_code == 204
+    (request,) = await publish_requests(world)
+    assert (request.connection, request.cause, request.records) == ("warehouse:stock", "hint", {"rows": ("7",)})
+
+
+@pytest.mark.integration
+async def test_a_hint_at_another_address_is_refused(world: Any) -> None:
+    path = await connect_and_get_path(world)
+    for wrong in (
+        path[:-1],
+        f"/warehouse/hint/{TOKENS.make('warehouse:stock', 1)}",
+        path.replace("warehouse", "library"),
+    ):
+        assert (await world.browser.post(wrong, content=b"7")).status_code in (404, 405)
+    assert (await world.browser.post(path, content=b"7" * 70_000)).status_code == 413
+    assert await publish_requests(world) == []
+
+
+@pytest.mark.integration
+async def test_only_an_operator_sees_the_address_and_only_where_hints_are_taken(world: Any) -> None:
+    await connect_and_get_path(world)
+    assert (await world.get_internal("/internal/connections/warehouse:stock/hint", "scheduler")).status_code == 403
+    assert (await world.get_internal("/internal/connections/odoo:a/b/hint", "operator")).status_code == 400
+    assert (await world.get_internal("/internal/connections/warehouse:keys/hint", "operator")).status_code == 404
