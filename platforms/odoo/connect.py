@@ -23,6 +23,7 @@ from platforms.odoo.addresses import MalformedAddressError, parse_address
 from platforms.odoo.checks import DatabaseFacts, check_database
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.errors import KeyRefusedError
+from platforms.odoo.hints import OdooHints
 from platforms.odoo.http import OdooHttp, create_http_client
 from platforms.odoo.logins import OdooLogin, decode_login
 from platforms.odoo.manifest import MANIFEST
@@ -163,6 +164,7 @@ def create_adapter(
         connection_method=connector,
         accounts=OdooAccounts(settings),
         api=connector,
+        hints=OdooHints() if settings.odoo_hints else None,
     )
 
 

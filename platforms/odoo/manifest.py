@@ -27,6 +27,12 @@ MANIFEST = Manifest(
             description="The most calls a second to a database of *.odoo.com, one at a time. Others get four at once.",
         ),
         Setting(
+            "ODOO_HINTS",
+            default="false",
+            description="Whether automations in Odoo may say what has changed, at addresses that"
+            " `merchant-sync connections hint` shows. Without them changes come with the next poll.",
+        ),
+        Setting(
             "ODOO_POLL_CRON",
             readers=(SCHEDULER,),
             default="30 3 * * *",

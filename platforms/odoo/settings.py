@@ -8,7 +8,8 @@ from platforms.odoo.manifest import MANIFEST
 
 
 class Settings(PlatformSettings):
-    """The hosts that may be called although they are private or unencrypted."""
+    """The hosts that may be called although they are private or unencrypted, and whether hints are taken."""
 
     manifest: ClassVar[Manifest] = MANIFEST
     odoo_allowed_hosts: AllowedHosts = ()
+    odoo_hints: bool = False

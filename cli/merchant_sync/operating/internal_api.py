@@ -97,6 +97,10 @@ class InternalApi:
         """Let the gateway inspect a connection's webhook subscriptions at its platform now; return its report."""
         return self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/checkup")
 
+    def load_hint_path(self, name: str) -> str:
+        """Return the path of the gateway at which hints about a connection are taken. It has a secret token."""
+        return str(self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/hint")["path"])
+
     def check_access_to_gateway(self) -> None:
         """Raise a StackError unless the gateway accepts the operator's key."""
         try:

@@ -67,6 +67,13 @@ class FakeApi:
         self.valid_tokens.discard(token)
 
 
+class FakeHints:
+    """Hints whose body is the id of a row."""
+
+    def parse_records(self, body: bytes) -> Mapping[str, tuple[str, ...]]:
+        return {"rows": (body.decode(),)} if body else {}
+
+
 class FakeWarehouse:
     """Databases by name, each with a user's password."""
 
@@ -99,6 +106,7 @@ class FakeWarehouse:
             connection_method=self,
             accounts=FakeAccounts("warehouse"),
             api=self.api,
+            hints=FakeHints(),
         )
 
 
