@@ -187,11 +187,3 @@ def test_what_is_no_json_is_refused_with_a_page(world: World) -> None:
     headers = {"Content-Type": "application/json"}
     answer = world.http.post("jsonrpc", content="no json", headers=headers)
     assert (answer.status_code, is_json(answer.headers["content-type"])) == (400, False)
-
-
-def test_several_calls_may_be_under_way(world: World, odoo: Odoo) -> None:
-    number = odoo.create("product.template", name=make_prefix())
-    views = [connect(world, "jsonrpc") for _ in range(3)]
-    for price, view in enumerate(views):
-        view.write("product.template", number, list_price=price + 1)
-    assert odoo.get("product.template", number, "list_price") == 3.0
