@@ -36,8 +36,8 @@ _RIGHTS: dict[str, dict[str, frozenset[str]]] = {
             _READ,
         ),
     },
-    SELLER: {"account.tax": _READ},
-    SALES_MANAGER: dict.fromkeys(_PRODUCTS, _ALL),
+    SELLER: {"account.tax": _READ, **dict.fromkeys(("sale.order", "sale.order.line"), frozenset(OPERATIONS[:3]))},
+    SALES_MANAGER: dict.fromkeys((*_PRODUCTS, "sale.order", "sale.order.line"), _ALL),
     PRODUCT_MANAGER: dict.fromkeys(_PRODUCTS, _ALL),
     STOCK_USER: {
         "stock.location": frozenset({"read", "write"}),

@@ -238,6 +238,7 @@ def _add_moves(models: ModelList) -> None:
             define_choice("state", "Status", _STATES, default="draft"),
             moment("date", "Date Scheduled", required=True, default=lambda env: env.now[:19]),
             char("origin", "Source Document"),
+            many2one("sale_line_id", "Sale Line", "sale.order.line", app="sale"),
             boolean("is_inventory", "Inventory"),
             boolean("picked", "Picked"),
             one2many("move_line_ids", "Move lines", "stock.move.line", "move_id"),
