@@ -187,6 +187,9 @@ MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
     (sales.ORDER, "action_cancel"): MethodDefinition(sales.cancel_orders, needs_ids=True, right="write"),
     (sales.ORDER, "action_lock"): MethodDefinition(sales.lock_orders, needs_ids=True, right="write"),
     (sales.ORDER, "action_unlock"): MethodDefinition(sales.unlock_orders, needs_ids=True, right="write"),
+    (stock_moves.QUANT, "action_clear_inventory_quantity"): MethodDefinition(
+        inventory.clear_counts, needs_ids=True, right="write"
+    ),
     (stock_moves.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
     (stock_moves.QUANT, "action_apply_inventory"): MethodDefinition(
         inventory.apply_inventory, needs_ids=True, right="write"

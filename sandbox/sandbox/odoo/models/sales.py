@@ -172,14 +172,14 @@ _ORDER_FIELDS: Fields = (
 
 
 def _build_line_fields() -> Fields:
-    taxes = {
-        name: many2many(name, "Taxes", "account.tax", **years)
-        for name, years in (("tax_id", {"until": 18}), ("tax_ids", {"since": 19}))
-    }
-    units = {
-        name: many2one(name, "Unit of Measure", "uom.uom", **years)
-        for name, years in (("product_uom", {"until": 18}), ("product_uom_id", {"since": 19}))
-    }
+    taxes = (
+        many2many("tax_id", "Taxes", "account.tax", until=18),
+        many2many("tax_ids", "Taxes", "account.tax", since=19),
+    )
+    units = (
+        many2one("product_uom", "Unit of Measure", "uom.uom", until=18),
+        many2one("product_uom_id", "Unit of Measure", "uom.uom", since=19),
+    )
     return (
         many2one("order_id", "Order Reference", ORDER, required=True, ondelete="cascade"),
         integer("sequence", "Sequence", default=10),
@@ -197,14 +197,14 @@ def _build_line_fields() -> Fields:
                 field, lambda _, row: row["taxes"], is_stored=True,
                 inverse=lambda env, row, value: env.write(LINE, [row["id"]], {"taxes": value}),
             )
-            for field in taxes.values()
+            for field in taxes
         ),
         *(
             define_computed(
                 field, lambda _, row: row["unit"], is_stored=True,
                 inverse=lambda env, row, value: env.write(LINE, [row["id"]], {"unit": value}),
             )
-            for field in units.values()
+            for field in units
         ),
         define_computed(number("price_subtotal", "Subtotal"), lambda env, row: _compute_amounts(env, row)[0]),
         define_computed(number("price_tax", "Total Tax"), lambda env, row: _compute_amounts(env, row)[1]),
