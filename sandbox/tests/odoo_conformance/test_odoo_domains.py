@@ -1,6 +1,7 @@
 """What domains and orders find."""
 
 import pytest
+
 from odoo_client import Odoo, OdooFault
 from samples import Fruits
 from worlds import World
