@@ -13,7 +13,7 @@ from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import ServerFault
 from sandbox.odoo.faults import Faults, ServerSetup
 from sandbox.odoo.fields import ModelList
-from sandbox.odoo.models import attributes, images, product_lists, products, server, stock
+from sandbox.odoo.models import attributes, images, product_lists, products, sales, server, stock
 from sandbox.odoo.sample_catalog import DatabaseRecipe, generate_database
 from sandbox.odoo.statistics import Statistics
 from sandbox.odoo.store import OdooStore
@@ -26,7 +26,7 @@ FIRST_DATABASE = "company"
 def build_models(setup: ServerSetup) -> ModelList:
     """Build the models of a version of Odoo with its installed apps."""
     models = ModelList(setup.version, frozenset(setup.apps))
-    for module in (server, images, product_lists, attributes, products, stock):
+    for module in (server, images, product_lists, attributes, products, stock, sales):
         module.add_models(models)
     return models
 
