@@ -9,7 +9,7 @@ from sandbox.odoo import access, loading, reading
 from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import AccessError, RefusedError, ServerFault, build_value_error
 from sandbox.odoo.fields import NEWEST, OLDEST
-from sandbox.odoo.models import inventory, stock_moves
+from sandbox.odoo.models import inventory, sales, stock_moves
 
 Ids = list[int]
 
@@ -183,6 +183,13 @@ METHODS: dict[str, MethodDefinition] = {
 
 MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
     ("res.users", "context_get"): MethodDefinition(get_context, needs_ids=False),
+    (sales.ORDER, "action_confirm"): MethodDefinition(sales.confirm_orders, needs_ids=True, right="write"),
+    (sales.ORDER, "action_cancel"): MethodDefinition(sales.cancel_orders, needs_ids=True, right="write"),
+    (sales.ORDER, "action_lock"): MethodDefinition(sales.lock_orders, needs_ids=True, right="write"),
+    (sales.ORDER, "action_unlock"): MethodDefinition(sales.unlock_orders, needs_ids=True, right="write"),
+    (stock_moves.QUANT, "action_clear_inventory_quantity"): MethodDefinition(
+        inventory.clear_counts, needs_ids=True, right="write"
+    ),
     (stock_moves.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
     (stock_moves.QUANT, "action_apply_inventory"): MethodDefinition(
         inventory.apply_inventory, needs_ids=True, right="write"

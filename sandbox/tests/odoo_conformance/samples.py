@@ -30,7 +30,10 @@ def draw_image(red: int, width: int = 2, height: int = 2) -> str:
 
 @dataclass
 class Fruits:
-    """Five products, of which `date` is archived, in two categories with two tags. Their ids are in `ids`, by short names."""
+    """Five products, of which `date` is archived, in two categories with two tags.
+
+    `ids` are theirs, by short names.
+    """
 
     odoo: Odoo
     prefix: str

@@ -1,6 +1,7 @@
 """What domains and orders find."""
 
 import pytest
+
 from odoo_client import Odoo, OdooFault
 from samples import Fruits
 from worlds import World
@@ -191,12 +192,9 @@ def test_an_order_by_what_is_not_stored_is_refused(odoo: Odoo, order: str, name:
 
 
 def test_before_19_a_condition_on_what_is_not_stored_is_overlooked(world: World, odoo: Odoo) -> None:
-    everything = odoo.call("ir.model.data", "search_count", domain=[])
-    assert everything > 1
+    if world.version >= 19:
+        pytest.skip("what 19 does was not seen")
     full_name = [("complete_name", "=", "base.main_company")]
-    if world.version < 19:
-        assert odoo.call("ir.model.data", "search_count", domain=full_name) == everything
-    else:
-        with pytest.raises(OdooFault):
-            odoo.call("ir.model.data", "search_count", domain=full_name)
+    found = odoo.search("ir.model.data", full_name, order="id")
+    assert len(found) > 1 and found == odoo.search("ir.model.data", [], order="id", limit=len(found))
     assert odoo.find_id("base", "main_company") == 1

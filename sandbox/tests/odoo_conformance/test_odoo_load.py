@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from odoo_client import Odoo, OdooFault
 from samples import Fruits, Shirt, WriteDates, create_shirt, make_prefix
 
@@ -206,9 +207,7 @@ def test_an_external_id_may_be_given_to_a_record_that_is_there(odoo: Odoo, name:
 
 
 def test_a_value_that_a_rule_forbids_is_a_message(odoo: Odoo, fruits: Fruits, name: str) -> None:
-    answer = load(
-        odoo, "product.template", ["id", "name", "barcode"], [f"{MODULE}.{name}", name, f"{fruits.prefix}-2"]
-    )
+    answer = load(odoo, "product.template", ["id", "name", "barcode"], [f"{MODULE}.{name}", name, f"{fruits.prefix}-2"])
     assert "already assigned" in find_message(answer)[2]
     assert odoo.search("product.template", [("name", "=", name)]) == []
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from odoo_client import Odoo, OdooFault
 from samples import Fruits
 
@@ -164,7 +165,8 @@ FIELDS = {
 @pytest.mark.parametrize("model", FIELDS)
 def test_the_models_have_the_fields_that_are_read(odoo: Odoo, model: str) -> None:
     fields = odoo.call(model, "fields_get", attributes=["type"])
-    assert [f"{name}:{fields[name]['type']}" for name in (f.partition(":")[0] for f in FIELDS[model]) if name in fields] == FIELDS[model]  # fmt: skip
+    names = [text.partition(":")[0] for text in FIELDS[model]]
+    assert [f"{name}:{fields[name]['type']}" for name in names if name in fields] == FIELDS[model]
 
 
 def test_the_context_of_a_user_has_the_language_and_the_id(odoo: Odoo) -> None:

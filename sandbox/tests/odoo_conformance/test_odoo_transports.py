@@ -1,5 +1,6 @@
 """What goes over the wire: versions, answers, errors, and what answers where nothing is."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -29,6 +30,11 @@ def jsonrpc(world: World) -> JsonRpc:
 def xmlrpc(world: World) -> XmlRpc:
     """XML-RPC as an administrator."""
     return XmlRpc(world.http, world.login)
+
+
+def get_error_code(world: World) -> int:
+    """Return the number in every error of JSON-RPC, which means nothing."""
+    return 200 if world.version < 19 else 0
 
 
 def is_json(content_type: str) -> bool:
@@ -72,7 +78,7 @@ def test_an_error_of_json_rpc_is_in_an_answer_of_200(world: World, jsonrpc: Json
     answer = jsonrpc.post("object", "execute_kw", login.database, login.uid, login.key, "nosuch", "read", [[1]], {})
     assert answer.status_code == 200
     error = answer.json()["error"]
-    assert (error["code"], error["message"]) == (200, "Odoo Server Error")
+    assert (error["code"], error["message"]) == (get_error_code(world), "Odoo Server Error")
     assert error["data"]["name"] == "odoo.exceptions.UserError"
     assert error["data"]["message"] == "Object nosuch doesn't exist"
     assert error["data"]["arguments"] == ["Object nosuch doesn't exist"]
@@ -133,26 +139,40 @@ def test_all_transports_write_and_read_back_the_same(world: World, transport: st
     assert answer == {"ids": [number], "messages": [], "nextrow": 0}
 
 
-ERRORS: dict[str, tuple[dict[str, Any], str, int, int]] = {
-    "a model that is not": ({"model": "nosuch", "method": "search", "domain": []}, "UserError", 2, 404),
-    "a method that is not": ({"model": "res.partner", "method": "nosuch", "ids": [1]}, "AttributeError", 1, 404),
-    "a field that is not": ({"model": "res.partner", "method": "read", "ids": [1], "fields": ["nosuch"]}, "ValueError", 1, 500),  # fmt: skip
-    "a record that is not": ({"model": "product.template", "method": "write", "ids": [99_999_999], "vals": {"name": "x"}}, "MissingError", 2, 404),  # fmt: skip
-    "a value that is missing": ({"model": "product.template", "method": "create", "vals_list": [{"name": False}]}, "ValidationError", 2, 422),  # fmt: skip
-    "a parameter that is not": ({"model": "product.template", "method": "search", "domain": [], "nosuch": 1}, "TypeError", 1, 422),  # fmt: skip
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong call, and how it is answered: the exception, the fault of XML-RPC and the status of JSON-2."""
+
+    model: str
+    method: str
+    named: dict[str, Any]
+    name: str
+    fault: int
+    status: int
+
+
+PRODUCTS = "product.template"
+MISTAKES = {
+    "a model that is not": Mistake("nosuch", "search", {"domain": []}, "UserError", 2, 404),
+    "a method that is not": Mistake("res.partner", "nosuch", {"ids": [1]}, "AttributeError", 1, 404),
+    "a field that is not": Mistake("res.partner", "read", {"ids": [1], "fields": ["nosuch"]}, "ValueError", 1, 500),
+    "a record that is not": Mistake(
+        PRODUCTS, "write", {"ids": [99_999_999], "vals": {"name": "x"}}, "MissingError", 2, 404
+    ),
+    "a value that is missing": Mistake(PRODUCTS, "create", {"vals_list": [{"name": False}]}, "ValidationError", 2, 422),
+    "a parameter that is not": Mistake(PRODUCTS, "search", {"domain": [], "nosuch": 1}, "TypeError", 1, 422),
 }
 
 
-@pytest.mark.parametrize("case", ERRORS)
+@pytest.mark.parametrize("case", MISTAKES)
 def test_an_error_has_its_name_and_the_code_of_the_transport(world: World, transport: str, case: str) -> None:
-    call, name, fault, status = ERRORS[case]
+    mistake = MISTAKES[case]
     with pytest.raises(OdooFault) as refused:
-        connect(world, transport).call(**call)
-    if transport == "json2":
-        assert refused.value.code == status
-        return
-    assert refused.value.code == (200 if transport == "jsonrpc" else fault)
-    assert refused.value.name == name or (transport == "xmlrpc" and fault == 2 and not refused.value.name)
+        connect(world, transport).call(mistake.model, mistake.method, **mistake.named)
+    codes = {"jsonrpc": get_error_code(world), "xmlrpc": mistake.fault, "json2": mistake.status}
+    assert refused.value.code == codes[transport]
+    if transport == "jsonrpc":
+        assert refused.value.name == mistake.name
 
 
 @pytest.mark.parametrize("method", ["_search", "_private"])

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from odoo_client import Odoo
 from samples import SECOND, Box, Shirt, WriteDates, create_shirt, draw_image, make_prefix
 
@@ -83,9 +84,7 @@ def moved(odoo: Odoo) -> dict[str, list[str]]:
 def watch(shirt: Shirt) -> WriteDates:
     """Return what sees the dates of a product and of both variants."""
     small, medium = (("product.product", variant) for variant in shirt.variants)
-    return WriteDates(
-        shirt.odoo, {"template": ("product.template", shirt.template), "small": small, "medium": medium}
-    )
+    return WriteDates(shirt.odoo, {"template": ("product.template", shirt.template), "small": small, "medium": medium})
 
 
 @pytest.mark.parametrize("name", EDITS)

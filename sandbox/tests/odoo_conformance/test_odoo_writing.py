@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from odoo_client import Odoo, OdooFault
 from samples import Fruits, make_prefix
 
@@ -73,7 +74,7 @@ def test_a_member_that_does_not_exist_is_refused(odoo: Odoo, tagged: tuple[int, 
 
 
 def test_a_call_that_fails_leaves_nothing_behind(odoo: Odoo, tagged: tuple[int, dict[int, int]]) -> None:
-    product, tags = tagged
+    product, _ = tagged
     name, other = make_prefix(), make_prefix()
     with pytest.raises(OdooFault):
         odoo.write("product.template", product, name=name, product_tag_ids=[(0, 0, {"nosuch": 1})])
@@ -125,7 +126,7 @@ def test_money_is_rounded_to_the_digits_of_the_field(odoo: Odoo) -> None:
 
 
 def test_texts_keep_all_of_their_characters(odoo: Odoo) -> None:
-    text = "O'Brien \\ \"x\" <b>&amp; é 🎁"
+    text = 'O\'Brien \\ "x" <b>&amp; é 🎁'
     number = odoo.create("product.template", name=f"  {text}  ", description_sale=f"  a\n{text}\t ")
     row = odoo.read("product.template", number, "name", "description_sale")
     assert (row["name"], row["description_sale"]) == (f"  {text}  ", f"  a\n{text}\t ")

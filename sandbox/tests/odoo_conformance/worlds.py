@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+
 from odoo_client import TRANSPORTS, JsonRpc, Login, Odoo, Transport
 from samples import make_prefix
 
 SIMULATED_DATABASE = "conformance"
+
 
 class World(Protocol):
     """A server with a database, in which tests write."""
@@ -134,7 +136,9 @@ class RealWorld:
         """Create a key as a person does: on the page of the user, which asks for the password once more."""
         with self._open_browser(login) as browser:
             name = make_prefix()
-            description = _call(browser, "res.users.apikeys.description", "create", {"name": name, "duration": str(days)})
+            description = _call(
+                browser, "res.users.apikeys.description", "create", {"name": name, "duration": str(days)}
+            )
             shown = _call_checked(browser, login, "res.users.apikeys.description", "make_key", [description])
             key = Login(login.database, login.login, shown["context"]["default_key"], login.uid)
             (row,) = _call(browser, "res.users.apikeys", "search_read", [("name", "=", name)], ["name"])
@@ -148,7 +152,6 @@ class RealWorld:
     def forget_failures(self) -> None:
         """Wait until the address is no longer denied."""
         time.sleep(60)
-
 
     @contextmanager
     def _open_browser(self, login: Login) -> Iterator[httpx.Client]:

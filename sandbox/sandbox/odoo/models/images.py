@@ -154,11 +154,19 @@ def _describe(content: str) -> Row:
         data = base64.b64decode(content, validate=False)
     except binascii.Error as error:
         raise build_value_error(f"invalid base64: {error}") from None
-    kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "application/octet-stream")
+    kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), _guess_kind(data))
     return {
         "content": base64.b64encode(data).decode(), "mimetype": kind, "file_size": len(data),
         "checksum": hashlib.sha1(data).hexdigest(),
     }  # fmt: skip
+
+
+def _guess_kind(data: bytes) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+    return "text/plain"
 
 
 def _hide_fields(_: OdooEnvironment, domain: list[Any]) -> list[Any]:

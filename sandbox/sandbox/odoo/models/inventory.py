@@ -193,6 +193,15 @@ def apply_inventory(env: OdooEnvironment, model: str, ids: list[int]) -> Any:
     return None
 
 
+def clear_counts(env: OdooEnvironment, model: str, ids: list[int]) -> None:
+    """Withdraw counts that were not applied."""
+    for number in ids:
+        update_row(
+            env, model, number, inventory_quantity=0.0, user_id=None, inventory_diff_quantity=0.0,
+            inventory_quantity_set=False,
+        )  # fmt: skip
+
+
 def _name_move(env: OdooEnvironment, quant: Row) -> str:
     is_same = abs(quant["inventory_diff_quantity"]) < 1e-6
     name = str(env.context.get("inventory_name") or f"Product Quantity {'Confirmed' if is_same else 'Updated'}")

@@ -114,14 +114,11 @@ def _add_users(models: ModelList) -> None:
             many2many("company_ids", "Companies", "res.company"),
             many2many("membership", "Groups", "res.groups", is_internal=True),
             *(
-                define_computed(
-                    many2many(name, "Groups", "res.groups", **versions),
-                    _get_groups,
-                    inverse=_set_groups,
-                    is_stored=True,
-                    searchable=True,
+                define_computed(field, _get_groups, inverse=_set_groups, is_stored=True, searchable=True)
+                for field in (
+                    many2many("groups_id", "Groups", "res.groups", until=18),
+                    many2many("group_ids", "Groups", "res.groups", since=19),
                 )
-                for name, versions in (("groups_id", {"until": 18}), ("group_ids", {"since": 19}))
             ),
             many2one("partner_id", "Related Partner", "res.partner"),
         ),

@@ -73,6 +73,17 @@ def _find_warehouse(env: OdooEnvironment, location: Row) -> int | None:
     return None
 
 
+def _prepare_warehouse(env: OdooEnvironment, values: Row) -> Row:
+    """Create the locations of a new warehouse, unless they are given."""
+    if values.get("view_location_id"):
+        return values
+    common = {"company_id": values.get("company_id", 1)}
+    top = env.search("stock.location", [("usage", "=", "view"), ("location_id", "=", False)], order="id", limit=1)
+    view = env.create("stock.location", {"name": values.get("code"), "usage": "view", "location_id": top[0], **common})
+    stock = env.create("stock.location", {"name": "Stock", "usage": "internal", "location_id": view, **common})
+    return {**values, "view_location_id": view, "lot_stock_id": stock}
+
+
 def _build_complete_name(env: OdooEnvironment, row: Row) -> str:
     parent = env.database.find("stock.location", row["location_id"]) if row["location_id"] else None
     if parent and row["usage"] != "view":
@@ -122,7 +133,9 @@ def add_models(models: ModelList) -> None:
         ),
     )
     models.add(
-        ModelDefinition("stock.warehouse", "Warehouse", {}, app="stock", order="sequence, id"),
+        ModelDefinition(
+            "stock.warehouse", "Warehouse", {}, app="stock", order="sequence, id", before_create=_prepare_warehouse
+        ),
         (
             char("name", "Warehouse", required=True),
             char("code", "Short Name", required=True),
@@ -238,6 +251,7 @@ def _add_moves(models: ModelList) -> None:
             define_choice("state", "Status", _STATES, default="draft"),
             moment("date", "Date Scheduled", required=True, default=lambda env: env.now[:19]),
             char("origin", "Source Document"),
+            many2one("sale_line_id", "Sale Line", "sale.order.line", app="sale"),
             boolean("is_inventory", "Inventory"),
             boolean("picked", "Picked"),
             one2many("move_line_ids", "Move lines", "stock.move.line", "move_id"),

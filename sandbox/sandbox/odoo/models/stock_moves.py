@@ -93,6 +93,39 @@ def reserve_stock(env: OdooEnvironment, product: int, location: int, quantity: f
     return move
 
 
+def request_stock(env: OdooEnvironment, product: int, location: int, quantity: float, *, name: str) -> int:
+    """Request stock for a delivery, and reserve as much of it as there is. Returns the id of the move."""
+    found = find_quants(env, product, location)
+    free = sum(quant["quantity"] - quant["reserved_quantity"] for quant in found[:1])
+    if free >= quantity:
+        return reserve_stock(env, product, location, quantity, name=name)
+    customers = env.search(LOCATION, [("usage", "=", "customer")], order="id", limit=1)[0]
+    unit = env.read_value("product.product", product, "uom_id")
+    reserved = max(0.0, free)
+    move = env.create(MOVE, {
+        "product_id": product, "location_id": location, "location_dest_id": customers, "label": name,
+        "product_uom_qty": quantity, "quantity": reserved, "unit_id": unit, "date": env.now,
+        "state": "partially_available" if reserved else "confirmed",
+    })  # fmt: skip
+    if reserved:
+        update_row(env, QUANT, found[0]["id"], reserved_quantity=found[0]["reserved_quantity"] + reserved)
+    return move
+
+
+def cancel_move(env: OdooEnvironment, move: int) -> None:
+    """Cancel a move that is not done, and give back what was reserved for it."""
+    row = env.find(MOVE, move)
+    if row["state"] in ("done", "cancel"):
+        return
+    quants = find_quants(env, row["product_id"], row["location_id"])
+    if quants and row["quantity"]:
+        left = quants[0]["reserved_quantity"] - row["quantity"]
+        update_row(env, QUANT, quants[0]["id"], reserved_quantity=left)
+    update_row(env, MOVE, move, state="cancel", quantity=0.0)
+    for line in sorted(env.database.find_referring(MOVE_LINE, "move_id", move)):
+        env.database.write(MOVE_LINE, line, None)
+
+
 def deliver_stock(env: OdooEnvironment, move: int) -> None:
     """Deliver what was reserved for a move."""
     row = env.find(MOVE, move)
@@ -106,7 +139,7 @@ def deliver_stock(env: OdooEnvironment, move: int) -> None:
     )
     change_quantity(env, row["product_id"], row["location_dest_id"], row["quantity"])
     update_row(env, MOVE, move, state="done", date=env.now)
-    for line in env.database.find_referring(MOVE_LINE, "move_id", move):
+    for line in sorted(env.database.find_referring(MOVE_LINE, "move_id", move)):
         update_row(env, MOVE_LINE, line, state="done", date=env.now)
 
 
