@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.shopify import edits
+from sandbox.shopify.change_set import ChangeSet
+
 OLD = "2026-01-01T00:00:00Z"
 UPDATE = """mutation($product: ProductUpdateInput!, $media: [CreateMediaInput!]) {
   productUpdate(product: $product, media: $media) {
@@ -69,6 +72,13 @@ def test_no_two_products_have_the_same_handle(shop: Any) -> None:
     assert shop.send(UPDATE, product={"id": shop.gid, "handle": " Mixed CASE/ Weird 200 % "})["product"]["handle"] == (
         "mixed-case-weird-200"
     )
+
+
+def test_a_handle_is_taken_by_a_product_that_the_merchant_made(shop: Any) -> None:
+    shop.send(UPDATE, product={"id": shop.gid, "handle": "first"})
+    handle = edits.create_product(shop.tenant.shop, ChangeSet(), {"title": "Made by hand"}).handle
+    payload = shop.send(UPDATE, product={"id": shop.gid, "handle": handle})
+    assert payload["userErrors"][0]["field"] == ["input", "handle"]
 
 
 def test_variants_are_updated_with_their_items(shop: Any) -> None:

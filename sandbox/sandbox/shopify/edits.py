@@ -15,7 +15,6 @@ from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.model import Level, Location, Metafield, Option, Product, Variant
 from sandbox.shopify.shops import Shop, get_current_time
 
-FIELD_NAMES = {"productType": "product_type", "descriptionHtml": "description"}
 _PRODUCT_FIELDS = ("title", "handle", "vendor", "product_type", "status", "category")
 _ITEM_FIELDS = ("sku", "tracked", "cost", "weight", "weight_unit")
 _VARIANT_FIELDS = ("title", "price", "compare_at_price", "barcode", "policy", *_ITEM_FIELDS)
@@ -38,10 +37,10 @@ def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
 def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Product | None:
     """Set `fields` of the product `number`, and return the product; None if it does not exist.
 
-    `fields` may contain the product's own fields such as `title`, `description`, `tags`, `price` (of the first
-    variant), `variants` (a list of dictionaries, each with the number of a variant as `id` and its new fields) and
-    `metafields` (a list of {namespace, key, type, value}). A metafield replaces the one with the same namespace and
-    key, or is added.
+    `fields` may contain the product's own fields such as `title`, `description` (a text), `description_html`, `tags`,
+    `price` (of the first variant), `variants` (a list of dictionaries, each with the number of a variant as `id` and
+    its new fields) and `metafields` (a list of {namespace, key, type, value}). A metafield replaces the one with the
+    same namespace and key, or is added.
     """
     product = shop.products.get(number)
     if product is None:
@@ -55,6 +54,9 @@ def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[
         shop.handles.clear()
     if "description" in fields:
         product.text, product.html = fields["description"], None
+    if "description_html" in fields:
+        product.html = fields["description_html"]
+        product.text = sample_texts.strip_html(product.html)
     variant_changes = list(fields.get("variants") or ())
     if "price" in fields:
         variant_changes.append({"id": product.variants[0].number, "price": fields["price"]})

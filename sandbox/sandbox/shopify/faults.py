@@ -121,6 +121,11 @@ class Faults(BaseModel):
         """Return whether a call has to wait when the shop has read `ids_read` ids so far."""
         return self.hold_after_ids is not None and ids_read >= self.hold_after_ids
 
+    @property
+    def has_write_faults(self) -> bool:
+        """Whether there is a fault because of which the HTTP answer to a mutation differs from that to a query."""
+        return self.fail_writes != 0 or self.lost_answers != 0
+
     def use_up_fault(self, name: str) -> bool:
         """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.
 

@@ -105,6 +105,8 @@ class Shop:
         """Add or replace a product with all its variants."""
         self._remove_variants(product.number)
         self.products.put(product)
+        if self.handles:
+            self.handles[product.handle] = product.number
         for variant in product.variants:
             self.variants.put(variant)
             self.items.put(variant)

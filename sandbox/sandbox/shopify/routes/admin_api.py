@@ -51,7 +51,7 @@ class _AdminApi:
         if graphql_request is None:
             return build_json_response({"errors": {"query": "Required parameter missing or invalid"}}, 400)
         faults = tenant.faults
-        is_write = await asyncio.to_thread(self._engine.is_write, graphql_request)
+        is_write = faults.has_write_faults and await asyncio.to_thread(self._engine.is_write, graphql_request)
         if is_write and faults.use_up_fault("fail_writes"):
             return _build_failure(tenant)
         body = await asyncio.to_thread(self._execute, tenant, graphql_request)
