@@ -11,10 +11,7 @@ from sandbox.settings import Settings
 from sandbox.shopify import app as shopify_app
 
 Platform = (
-    shopify_app.ShopifySandbox
-    | facebook_app.FacebookSandbox
-    | phpmyadmin_app.PhpMyAdminSandbox
-    | odoo_app.OdooSandbox
+    shopify_app.ShopifySandbox | facebook_app.FacebookSandbox | phpmyadmin_app.PhpMyAdminSandbox | odoo_app.OdooSandbox
 )
 """A simulated platform. The process uses its `routes`, `run`, `get_clock_skew` and `render_card`."""
 
