@@ -240,6 +240,53 @@ async def pma(sandbox: Sandbox) -> AsyncIterator[PhpMyAdminClient]:
         yield PhpMyAdminClient(http)
 
 
+@dataclass
+class OdooServerClient:
+    """A client of the simulated Odoo by JSON-RPC, as its administrator."""
+
+    http: httpx.AsyncClient
+    key: str
+    database: str = "company"
+    user: int = 2
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API under `/control/odoo`. Its answer is JSON, and no error."""
+        content = orjson.dumps(body) if body is not None else None
+        response = await self.http.request(method, f"/control/odoo{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json()
+
+    async def control_database(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API for the database."""
+        return await self.control(method, f"/databases/{self.database}{path}", body)
+
+    async def post(self, service: str, method: str, *args: Any) -> dict[str, Any]:
+        """Call a service by JSON-RPC; return the whole answer."""
+        params = {"service": service, "method": method, "args": args}
+        body = {"jsonrpc": "2.0", "method": "call", "params": params, "id": 1}
+        response = await self.http.post("/jsonrpc", json=body)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def authenticate(self, key: str | None = None) -> Any:
+        """Return the id of the user, or False."""
+        answer = await self.post("common", "authenticate", self.database, "admin", self.key if key is None else key, {})
+        return answer["result"]
+
+    async def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method; return its result, or the name of the error."""
+        answer = await self.post(
+            "object", "execute_kw", self.database, self.user, self.key, model, method, list(args), kwargs
+        )
+        return answer["error"]["data"]["name"] if "error" in answer else answer.get("result")
+
+
+@pytest.fixture
+async def odoo_server(sandbox: Sandbox) -> OdooServerClient:
+    """A client of the simulated Odoo, with the sample database."""
+    return OdooServerClient(sandbox.http, (await sandbox.http.get("/control/odoo")).json()["key"])
+
+
 def compute_facebook_proof(token: str) -> str:
     return hmac.new(APP_SECRET.encode(), token.encode(), hashlib.sha256).hexdigest()
 

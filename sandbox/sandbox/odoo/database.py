@@ -41,7 +41,7 @@ class OdooDatabase:
         self._store = store
         self._tables: defaultdict[str, dict[int, Row]] = defaultdict(dict)
         self._last_ids: defaultdict[str, int] = defaultdict(int)
-        self._index: defaultdict[tuple[str, str, int], set[int]] = defaultdict(set)
+        self._index: defaultdict[tuple[str, str, int | str], set[int]] = defaultdict(set)
         self._owned: defaultdict[tuple[str, str, int], set[int]] = defaultdict(set)
         self._external_ids: dict[tuple[str, str], int] = {}
         self._transaction: Transaction | None = None
@@ -52,6 +52,10 @@ class OdooDatabase:
         """Replace the models: the server was upgraded."""
         with self.lock:
             self.models = models
+            self._index.clear()
+            for model, table in self._tables.items():
+                for number, row in list(table.items()):
+                    self._index_links(model, number, {}, row)
 
     @contextmanager
     def begin(self, now: str = "") -> Iterator[Transaction]:
@@ -94,9 +98,9 @@ class OdooDatabase:
         """Return a row; None if there is none with this id."""
         return self._tables[model].get(number)
 
-    def find_referring(self, model: str, field_name: str, number: int) -> set[int]:
-        """Return the ids of the rows whose many2one `field_name` leads to `number`."""
-        return self._index.get((model, field_name, number), set())
+    def find_referring(self, model: str, field_name: str, value: int | str) -> set[int]:
+        """Return the ids of the rows whose many2one `field_name` leads to `value`, or whose indexed field has it."""
+        return self._index.get((model, field_name, value), set())
 
     def find_owned(self, model: str, number: int, kind: str = "ir.attachment") -> list[int]:
         """Return the ids of the attachments, or of another `kind` of record, that belong to a record."""
@@ -126,14 +130,7 @@ class OdooDatabase:
         table = self._tables[model]
         old: Row = table.get(number) or {}
         new: Row = row or {}
-        definition = self.models.models.get(model)
-        for name in definition.links if definition else ():
-            before, after = old.get(name), new.get(name)
-            if before != after:
-                if before is not None:
-                    self._index[model, name, before].discard(number)
-                if after is not None:
-                    self._index[model, name, after].add(number)
+        self._index_links(model, number, old, new)
         if model in _OWNER_FIELDS:
             self._set_owner(model, number, old, new)
         if row is None:
@@ -141,6 +138,16 @@ class OdooDatabase:
             return
         table[number] = row
         self._last_ids[model] = max(self._last_ids[model], number)
+
+    def _index_links(self, model: str, number: int, old: Row, new: Row) -> None:
+        definition = self.models.models.get(model)
+        for name in (*definition.links, *definition.indexed) if definition else ():
+            before, after = old.get(name), new.get(name)
+            if before != after:
+                if before is not None:
+                    self._index[model, name, before].discard(number)
+                if after is not None:
+                    self._index[model, name, after].add(number)
 
     def _set_owner(self, model: str, number: int, old: Row, new: Row) -> None:
         name = _OWNER_FIELDS[model]

@@ -160,18 +160,19 @@ class OdooEnvironment:
 
     def _list_candidates(self, model: str, domain: Sequence[Any]) -> Iterable[Row]:
         """Return the rows among which the matching ones are. A condition on ids or many2ones narrows them down."""
-        table, fields = self.database.list_rows(model), self.get_fields(model)
+        table = self.database.list_rows(model)
         if any(item in ("|", "!") for item in domain if isinstance(item, str)):
             return list(table.values())
         for item in domain:
             if not isinstance(item, list | tuple) or item[1] not in ("=", "in"):
                 continue
             values = item[2] if isinstance(item[2], list | tuple | set) else [item[2]]
-            if not all(isinstance(value, int) and value is not False for value in values):
+            if not values or not all(isinstance(value, int | str) and value not in (False, "") for value in values):
                 continue
             if item[0] == "id":
                 return [table[n] for n in dict.fromkeys(values) if n in table]
-            if item[0] in self.models[model].links and fields[item[0]].is_stored:
+            is_text = any(isinstance(value, str) for value in values)
+            if item[0] in (self.models[model].indexed if is_text else self.models[model].links):
                 numbers = {n for value in values for n in self.database.find_referring(model, item[0], value)}
                 return [table[n] for n in sorted(numbers)]
         return list(table.values())

@@ -89,4 +89,4 @@ def build_concurrency_error(name: str = "SerializationFailure") -> ServerFault:
         "LockNotAvailable": "could not obtain lock on row in relation\n",
         "DeadlockDetected": "deadlock detected\n",
     }
-    return ServerFault(f"psycopg2.errors.{name}", messages[name], 409)
+    return ServerFault(f"psycopg2.errors.{name}", messages[name])

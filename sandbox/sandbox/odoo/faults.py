@@ -39,8 +39,8 @@ class Faults(BaseModel):
     only behind so many of them:
 
     - `concurrency_errors`: so many calls that write (-1: all) fail with `concurrency_error`; nothing is written.
-    - `hidden_calls`: so many calls (-1: all) are executed, but no answer arrives: the connection closes after
-      `hidden_seconds`.
+    - `hidden_calls`: so many calls (-1: all) are executed, but nothing of the result arrives: the connection closes
+      after `hidden_seconds`.
     - `cut_calls`: so many answers (-1: all) end in the middle.
     - `slow_calls`: so many calls (-1: all) take `slow_seconds` longer.
     """

@@ -125,6 +125,8 @@ class ModelDefinition:
     since: int = OLDEST
     app: str = ""
     unique: "tuple[tuple[tuple[str, ...], str], ...]" = ()
+    indexed: tuple[str, ...] = ()
+    """Further stored fields by whose values records are found without looking at all."""
     links: tuple[str, ...] = ()
     """The stored many2ones, by which referring records are found."""
 

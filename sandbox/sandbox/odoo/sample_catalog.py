@@ -47,7 +47,7 @@ def generate_database(env: OdooEnvironment, recipe: DatabaseRecipe, setup: Serve
     _create_users(env)
     _create_product_lists(env)
     if "stock" in setup.apps:
-        _create_warehouse(env)
+        create_warehouse(env)
     _Catalog(env, recipe).create_products()
 
 
@@ -113,7 +113,9 @@ def _create_product_lists(env: OdooEnvironment) -> None:
                                                    "default_extra_price": extra})  # fmt: skip
 
 
-def _create_warehouse(env: OdooEnvironment) -> None:
+def create_warehouse(env: OdooEnvironment) -> None:
+    """Create the locations and the warehouse that the app for stock brings."""
+
     def place(external_id: str, name: str, usage: str, parent: int | None = None, **values: Any) -> int:
         return _add(env, "stock.location", f"stock.{external_id}", name=name, usage=usage, location_id=parent, **values)
 

@@ -3,8 +3,10 @@
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
+from sandbox.odoo.access import SUPERUSER
 from sandbox.odoo.authentication import ADMIN, Authenticator, add_key
 from sandbox.odoo.database import OdooDatabase
 from sandbox.odoo.environment import OdooEnvironment
@@ -15,6 +17,7 @@ from sandbox.odoo.models import attributes, images, product_lists, products, ser
 from sandbox.odoo.sample_catalog import DatabaseRecipe, generate_database
 from sandbox.odoo.statistics import Statistics
 from sandbox.odoo.store import OdooStore
+from sandbox.odoo.upgrades import upgrade_database
 
 LOGIN = "admin"
 FIRST_DATABASE = "company"
@@ -41,23 +44,34 @@ class OdooState:
         self.setup = ServerSetup(**stored.get("setup", {"version": version} if version else {}))
         self.faults = Faults(**stored.get("faults", {}))
         self.statistics = Statistics()
-        self.databases: dict[str, OdooDatabase] = {}
+        self._lock = RLock()
+        self._databases: dict[str, OdooDatabase] = {}
         self._authenticators: dict[str, Authenticator] = {}
         self._recipes: dict[str, dict[str, Any]] = stored.get("databases", {})
         self._denied: dict[str, dict[str, list[str]]] = stored.get("denied", {})
         for name in list(self._recipes):
             self._open_database(name)
-        if not self.databases:
-            self.create_database(DatabaseRecipe(name=FIRST_DATABASE))
+        self._is_new = not self._recipes
         self._save()
+
+    @property
+    def databases(self) -> Mapping[str, OdooDatabase]:
+        """All databases by name. The first one is created when it is first asked for, so that others start fast."""
+        with self._lock:
+            if self._is_new:
+                self._is_new = False
+                if not self._databases:
+                    self.create_database(DatabaseRecipe(name=FIRST_DATABASE))
+            return self._databases
 
     def create_database(self, recipe: DatabaseRecipe) -> OdooDatabase:
         """Create a database, in place of one of the same name."""
-        if recipe.name in self.databases:
+        self._is_new = False
+        if recipe.name in self._databases:
             self.delete_database(recipe.name)
         database = self._open_database(recipe.name)
         with database.begin() as transaction:
-            env = OdooEnvironment(database, 1, {}, transaction.now)
+            env = OdooEnvironment(database, SUPERUSER, {}, transaction.now)
             generate_database(env, recipe, self.setup)
             add_key(env, ADMIN, self.key, "merchant-sync")
         self._recipes[recipe.name] = recipe.model_dump()
@@ -66,7 +80,7 @@ class OdooState:
 
     def delete_database(self, name: str) -> None:
         """Delete a database. Raises KeyError if there is none."""
-        del self.databases[name], self._authenticators[name], self._recipes[name]
+        del self._databases[name], self._authenticators[name], self._recipes[name]
         self._denied.pop(name, None)
         self._store.delete_database(name)
         self._save()
@@ -79,8 +93,10 @@ class OdooState:
         """Replace the setup. The server starts anew, so that it forgets which keys it has accepted."""
         self.setup = setup
         models = build_models(setup)
-        for name, database in self.databases.items():
+        for name, database in self._databases.items():
             database.set_models(models)
+            with database.begin() as transaction:
+                upgrade_database(OdooEnvironment(database, SUPERUSER, {}, transaction.now), setup)
             self._authenticators[name].forget()
         self._save()
 
@@ -128,7 +144,7 @@ class OdooState:
     def reset(self) -> None:
         """Bring everything but the key back to the beginning."""
         self.setup, self.faults, self.statistics = ServerSetup(), Faults(), Statistics()
-        for name in list(self.databases):
+        for name in list(self._databases):
             self.delete_database(name)
         self.create_database(DatabaseRecipe(name=FIRST_DATABASE))
 
@@ -139,7 +155,7 @@ class OdooState:
     def _open_database(self, name: str) -> OdooDatabase:
         database = OdooDatabase(name, build_models(self.setup), self._store)
         database.denied_rights = self._denied.get(name, {})
-        self.databases[name] = database
+        self._databases[name] = database
         self._authenticators[name] = Authenticator(database)
         return database
 

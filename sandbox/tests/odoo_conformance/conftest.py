@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-
 from odoo_client import Odoo
 from samples import Box, Fruits, Shirt, create_box, create_fruits, create_shirt
 from worlds import RealWorld, SimulatedWorld, World, connect, run_sandbox

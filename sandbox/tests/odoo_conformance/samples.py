@@ -176,12 +176,16 @@ class WriteDates:
     records: dict[str, tuple[str, int]]
 
     def read(self) -> dict[str, str]:
-        """Return the `write_date` of each record."""
-        return {name: self.odoo.get(model, number, "write_date") for name, (model, number) in self.records.items()}
+        """Return the `write_date` of each record; an empty text for one that is gone."""
+        found = {}
+        for name, (model, number) in self.records.items():
+            rows = self.odoo.call(model, "read", [number], fields=["write_date"])
+            found[name] = rows[0]["write_date"] if rows else ""
+        return found
 
     def list_moved(self, before: dict[str, str]) -> list[str]:
-        """Return the names of those records whose `write_date` is another than before."""
-        return [name for name, moment in self.read().items() if moment != before[name]]
+        """Return the names of those records that are still there with another `write_date` than before."""
+        return [name for name, moment in self.read().items() if moment not in ("", before[name])]
 
     def wait(self) -> dict[str, str]:
         """Return the dates, so long after the last write that another one has another date."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from odoo_client import Odoo, OdooFault
 from samples import Fruits, Shirt, WriteDates, create_shirt, make_prefix
 

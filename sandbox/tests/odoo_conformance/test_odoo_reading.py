@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from odoo_client import Odoo, OdooFault
 from samples import Fruits
 

@@ -1,7 +1,6 @@
 """Products with variants."""
 
 import pytest
-
 from odoo_client import Odoo, OdooFault
 from samples import Shirt, create_shirt, make_prefix
 

@@ -1,11 +1,11 @@
 """What moves the `write_date` of a product and of its variants, by which changes are found."""
 
+import time
 from collections.abc import Callable
 
 import pytest
-
 from odoo_client import Odoo
-from samples import Box, Shirt, WriteDates, create_shirt, draw_image, make_prefix
+from samples import SECOND, Box, Shirt, WriteDates, create_shirt, draw_image, make_prefix
 
 Edit = Callable[[Odoo, Shirt], object]
 ALL = ["template", "small", "medium"]
@@ -42,46 +42,55 @@ def add_value(odoo: Odoo, shirt: Shirt) -> None:
     odoo.write("product.template.attribute.line", shirt.line, value_ids=[(0, 0, value)])
 
 
-@pytest.mark.parametrize(
-    ("edit", "moved"),
-    [
-        (write_template(description_sale="new"), ALL),
-        (write_template(list_price=12), ALL),
-        (write_template(list_price=10), ALL),
-        (write_template(active=False), ALL),
-        (write_template(image_1920=draw_image(1)), ALL),
-        (write_small(default_code="new"), ["small"]),
-        (write_small(standard_price=3), ["small"]),
-        (write_small(active=False), ["small"]),
-        (write_small(barcode=False), ["small"]),
-        (write_small(name=make_prefix()), ALL),
-        (write_small(lst_price=13), ALL),
-        (write_small(image_variant_1920=draw_image(2)), ["small"]),
-        (change_extra_price, []),
-        (rename_attribute, []),
-        (rename_value, []),
-        (add_value, ALL),
-    ],
-    ids=[
-        "template-text", "template-price", "template-equal-value", "template-archived", "template-image",
-        "variant-code", "variant-cost", "variant-archived", "variant-barcode", "variant-name", "variant-price",
-        "variant-image", "extra-price", "attribute-name", "value-name", "value-added",
-    ],
-)  # fmt: skip
-def test_an_edit_moves_the_dates_of(odoo: Odoo, edit: Edit, moved: list[str]) -> None:
-    shirt = create_shirt(odoo)
-    product = "product.product"
-    dates = WriteDates(
-        odoo,
-        {
-            "template": ("product.template", shirt.template),
-            "small": (product, shirt.variants[0]),
-            "medium": (product, shirt.variants[1]),
-        },
+def remove_value(odoo: Odoo, shirt: Shirt) -> None:
+    """Let the product have one value less, and so one variant less."""
+    odoo.write("product.template.attribute.line", shirt.line, value_ids=[(3, shirt.values[1], 0)])
+
+
+EDITS: dict[str, tuple[Edit, list[str]]] = {
+    "a text of the template": (write_template(description_sale="new"), ALL),
+    "the price of the template": (write_template(list_price=12), ALL),
+    "a value that the template had": (write_template(list_price=10), ALL),
+    "the archiving of the template": (write_template(active=False), ALL),
+    "the image of the template": (write_template(image_1920=draw_image(1)), ALL),
+    "the code of a variant": (write_small(default_code="new"), ["small"]),
+    "the cost of a variant": (write_small(standard_price=3), ["small"]),
+    "the archiving of a variant": (write_small(active=False), ["small"]),
+    "the barcode of a variant": (write_small(barcode=False), ["small"]),
+    "the image of a variant": (write_small(image_variant_1920=draw_image(2)), ["small"]),
+    "the name of a variant": (write_small(name=make_prefix()), ALL),
+    "the price of a variant": (write_small(lst_price=13), ALL),
+    "what an option costs": (change_extra_price, []),
+    "the name of an attribute": (rename_attribute, []),
+    "the name of a value": (rename_value, []),
+    "a further value": (add_value, ALL),
+    "one value less": (remove_value, ["template", "small"]),
+}
+
+
+@pytest.fixture(scope="module")
+def moved(odoo: Odoo) -> dict[str, list[str]]:
+    """What each edit has moved, each made to a product of its own. All of them wait for the next second together."""
+    shirts = {name: create_shirt(odoo) for name in EDITS}
+    dates = {name: watch(shirt) for name, shirt in shirts.items()}
+    before = {name: watched.read() for name, watched in dates.items()}
+    time.sleep(SECOND)
+    for name, (edit, _) in EDITS.items():
+        edit(odoo, shirts[name])
+    return {name: watched.list_moved(before[name]) for name, watched in dates.items()}
+
+
+def watch(shirt: Shirt) -> WriteDates:
+    """Return what sees the dates of a product and of both variants."""
+    small, medium = (("product.product", variant) for variant in shirt.variants)
+    return WriteDates(
+        shirt.odoo, {"template": ("product.template", shirt.template), "small": small, "medium": medium}
     )
-    before = dates.wait()
-    edit(odoo, shirt)
-    assert dates.list_moved(before) == moved
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_moves_the_dates_of_the_template_and_of_its_variants(moved: dict[str, list[str]], name: str) -> None:
+    assert moved[name] == EDITS[name][1]
 
 
 def test_an_extra_price_moves_the_date_of_its_own_record(odoo: Odoo, shirt: Shirt) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from odoo_client import Odoo, OdooFault
 from samples import Fruits, make_prefix
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-
 from odoo_client import TRANSPORTS, JsonRpc, Login, Odoo, Transport
 from samples import make_prefix
 
@@ -38,8 +37,12 @@ class World(Protocol):
         """Create a further key of a user. Returns the login with that key, and the id of the key."""
         ...
 
-    def remove_key(self, number: int) -> None:
-        """Remove a key."""
+    def remove_key(self, owner: Login, number: int) -> None:
+        """Remove a key. `owner` is the login that its user was created with."""
+        ...
+
+    def forget_failures(self) -> None:
+        """Let the server forget how many keys were wrong."""
         ...
 
 
@@ -90,9 +93,13 @@ class SimulatedWorld:
         created = self.control("POST", "/keys", body)
         return Login(SIMULATED_DATABASE, login.login, created["key"], login.uid), created["id"]
 
-    def remove_key(self, number: int) -> None:
+    def remove_key(self, owner: Login, number: int) -> None:
         """Remove a key."""
-        connect(self, "jsonrpc").unlink("res.users.apikeys", number)
+        self.control("DELETE", f"/keys/{number}")
+
+    def forget_failures(self) -> None:
+        """Let the server forget how many keys were wrong."""
+        self.http.post("control/odoo/restart")
 
 
 class RealWorld:
@@ -125,21 +132,30 @@ class RealWorld:
 
     def create_key(self, login: Login, days: int = 1) -> tuple[Login, int]:
         """Create a key as a person does: on the page of the user, which asks for the password once more."""
-        with httpx.Client(base_url=self.http.base_url, timeout=60) as browser:
-            session = {"db": login.database, "login": login.login, "password": login.key}
-            _post(browser, "web/session/authenticate", session)
+        with self._open_browser(login) as browser:
             name = make_prefix()
             description = _call(browser, "res.users.apikeys.description", "create", {"name": name, "duration": str(days)})
-            check = _call(browser, "res.users.apikeys.description", "make_key", [description])
-            _call(browser, "res.users.identitycheck", "write", [check["res_id"]], {"password": login.key})
-            shown = _call(browser, "res.users.identitycheck", "run_check", [check["res_id"]])
+            shown = _call_checked(browser, login, "res.users.apikeys.description", "make_key", [description])
             key = Login(login.database, login.login, shown["context"]["default_key"], login.uid)
             (row,) = _call(browser, "res.users.apikeys", "search_read", [("name", "=", name)], ["name"])
         return key, row["id"]
 
-    def remove_key(self, number: int) -> None:
-        """Remove a key, as its owner does."""
-        connect(self, "jsonrpc").unlink("res.users.apikeys", number)
+    def remove_key(self, owner: Login, number: int) -> None:
+        """Remove a key as a person does: on the page of the user, which asks for the password once more."""
+        with self._open_browser(owner) as browser:
+            _call_checked(browser, owner, "res.users.apikeys", "remove", [number])
+
+    def forget_failures(self) -> None:
+        """Wait until the address is no longer denied."""
+        time.sleep(60)
+
+
+    @contextmanager
+    def _open_browser(self, login: Login) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=self.http.base_url, timeout=60) as browser:
+            session = {"db": login.database, "login": login.login, "password": login.key}
+            _post(browser, "web/session/authenticate", session)
+            yield browser
 
 
 def list_transports(version: int) -> tuple[str, ...]:
@@ -177,6 +193,13 @@ def _wait_until_it_serves(http: httpx.Client, process: "subprocess.Popen[bytes]"
         else:
             return
     raise AssertionError("the sandbox does not serve")
+
+
+def _call_checked(browser: httpx.Client, login: Login, model: str, method: str, *args: Any) -> Any:
+    """Call a method that asks for the password first."""
+    check = _call(browser, model, method, *args)
+    _call(browser, "res.users.identitycheck", "write", [check["res_id"]], {"password": login.key})
+    return _call(browser, "res.users.identitycheck", "run_check", [check["res_id"]])
 
 
 def _call(browser: httpx.Client, model: str, method: str, *args: Any) -> Any:

@@ -52,6 +52,7 @@ def add_models(models: ModelList) -> None:
             order="default_code, name, id",
             name_record=_name_product,
             inherits=("product.template", "product_tmpl_id"),
+            indexed=("barcode", "default_code"),
             before_create=variants.prepare_variant,
             after_create=variants.complete_variants,
             before_write=variants.check_barcodes,

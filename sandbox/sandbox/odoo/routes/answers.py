@@ -76,16 +76,15 @@ async def distort(state: OdooState, response: Response, faults: frozenset[str]) 
 
 
 class CutResponse(Response):
-    """A response whose connection closes behind the first `length` bytes of the body; with 0, before it begins."""
+    """A response whose connection closes behind the first `length` bytes of the body."""
 
     def __init__(self, response: Response, length: int) -> None:
         super().__init__(response.body, response.status_code, dict(response.headers))
         self._length = length
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        if self._length:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": bytes(self.body[: self._length]), "more_body": True})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": bytes(self.body[: self._length]), "more_body": True})
         # The server closes the connection of an answer that does not end.
         raise ConnectionAbortedError
 

@@ -37,15 +37,19 @@ class NamedCalls:
         if state.setup.version < _FIRST_VERSION:
             return show_page("Odoo", 200 if state.setup.version == 18 else 404)
         database = choose_database(state, request)
-        if database is None or request.method != "POST":
-            return show_page("Not Found", 404 if database is None else 405)
+        if database is None:
+            return show_page("Not Found", 404)
+        if request.method != "POST":
+            return _refuse(404, "NotFound", "Did you mean POST /json/2/<model>/<method>?")
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         user = None
         if scheme.lower() == "bearer":
             user = await asyncio.to_thread(state.get_authenticator(database.name).find_user, key.strip())
         state.statistics.logins["accepted" if user is not None else "refused"] += 1
         if user is None:
-            return _refuse(401, "Unauthorized", "Invalid apikey")
+            response = _refuse(401, "Unauthorized", "Invalid apikey")
+            response.headers["WWW-Authenticate"] = "bearer"
+            return response
         try:
             body = orjson.loads(await request.body() or b"{}")
         except orjson.JSONDecodeError as error:

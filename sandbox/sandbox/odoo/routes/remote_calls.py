@@ -66,7 +66,7 @@ class RemoteCalls:
             if result is not None:
                 answer["result"] = result
         except OdooError as error:
-            answer["error"] = build_error(error)
+            answer["error"] = build_error(error, self._state.setup.version)
         return await distort(self._state, build_json_response(answer), faults)
 
     async def answer_xml(self, request: Request) -> Response:
@@ -131,13 +131,13 @@ class RemoteCalls:
         )  # fmt: skip
 
 
-def build_error(error: OdooError) -> dict[str, Any]:
+def build_error(error: OdooError, version: int) -> dict[str, Any]:
     """Build the error of an answer in JSON-RPC."""
     data = {
         "name": error.name, "debug": build_debug(error), "message": error.message, "arguments": error.arguments,
         "context": {},
     }  # fmt: skip
-    return {"code": 200, "message": "Odoo Server Error", "data": data}
+    return {"code": 200 if version < 19 else 0, "message": "Odoo Server Error", "data": data}
 
 
 def _strip_control_characters(text: str) -> str:

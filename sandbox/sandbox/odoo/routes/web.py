@@ -58,5 +58,6 @@ class WebPages:
         except (orjson.JSONDecodeError, AttributeError):
             return show_page("Bad Request", 400)
         if result is None:
-            return build_json_response({**answer, "error": build_error(AccessDenied("Access Denied"))})
+            error = build_error(AccessDenied("Access Denied"), self._state.setup.version)
+            return build_json_response({**answer, "error": error})
         return build_json_response({**answer, "result": result})
