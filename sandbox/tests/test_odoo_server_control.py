@@ -173,6 +173,17 @@ async def test_the_server_comes_back_as_it_was(serve: Callable[..., Any]) -> Non
         assert (await sandbox.http.get("/control/odoo/databases/kept/document")).content == before
 
 
+async def test_an_automation_calls_for_every_write_of_a_product_and_of_nothing_else(
+    odoo_server: Any, receiver: Any
+) -> None:
+    await odoo_server.control_database("PUT", "/hint", {"url": receiver.url})
+    await odoo_server.call("res.partner", "create", {"name": "Nobody"})
+    await odoo_server.call("product.template", "write", [1], {"name": "Told"})
+    told = {(body["_model"], body["_id"]) for _, text in receiver.received for body in [orjson.loads(text)]}
+    assert told == {("product.template", 1), ("product.product", 1)}
+    assert (await odoo_server.control("GET", "/statistics"))["hints"] == len(receiver.received)
+
+
 async def test_what_is_missing_is_404_and_what_is_wrong_400(odoo_server: Any) -> None:
     http = odoo_server.http
     assert (await http.get("/control/odoo/databases/none/document")).status_code == 404

@@ -28,6 +28,8 @@ class Transaction:
 
     now: str
     previous: dict[tuple[str, int], Row | None] = field(default_factory=dict)
+    written: list[tuple[str, int]] = field(default_factory=list)
+    """Model and id of each write, in their order; a record may be there several times."""
 
 
 class OdooDatabase:
@@ -120,6 +122,7 @@ class OdooDatabase:
         """Replace a row within the transaction; None deletes it."""
         assert self._transaction is not None
         self._transaction.previous.setdefault((model, number), self.find(model, number))
+        self._transaction.written.append((model, number))
         self._set_row(model, number, row)
 
     def _restore(self, previous: dict[tuple[str, int], Row | None]) -> None:

@@ -13,6 +13,7 @@ from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.errors import ServerFault
 from sandbox.odoo.faults import Faults, ServerSetup
 from sandbox.odoo.fields import ModelList
+from sandbox.odoo.hints import WATCHED, send_hints
 from sandbox.odoo.models import attributes, images, product_lists, products, sales, server, stock
 from sandbox.odoo.sample_catalog import DatabaseRecipe, generate_database
 from sandbox.odoo.statistics import Statistics
@@ -51,6 +52,7 @@ class OdooState:
         self._denied: dict[str, dict[str, list[str]]] = stored.get("denied", {})
         for name in list(self._recipes):
             self._open_database(name)
+        self._hints: dict[str, str] = stored.get("hints", {})
         self._is_new = not self._recipes
         self._save()
 
@@ -82,6 +84,7 @@ class OdooState:
         """Delete a database. Raises KeyError if there is none."""
         del self._databases[name], self._authenticators[name], self._recipes[name]
         self._denied.pop(name, None)
+        self._hints.pop(name, None)
         self._store.delete_database(name)
         self._save()
 
@@ -129,7 +132,20 @@ class OdooState:
         """
         database = self.find_database(name)
         with database.begin(began_at) as transaction:
-            return call(OdooEnvironment(database, user, {}, transaction.now))
+            result = call(OdooEnvironment(database, user, {}, transaction.now))
+            if url := self._hints.get(name):
+                told = [(model, number) for model, number in transaction.written if model in WATCHED]
+                self.statistics.hints += send_hints(url, told)
+            return result
+
+    def set_hint_url(self, name: str, url: str) -> None:
+        """Let an automation call this URL for changes of products and stock; with an empty one, it stops."""
+        self._hints[name] = url
+        self._save()
+
+    def get_hint_url(self, name: str) -> str:
+        """Return the URL that is called for changes; an empty text if there is none."""
+        return self._hints.get(name, "")
 
     def count_records(self, name: str) -> dict[str, int]:
         """Return the numbers of templates, variants and quants of a database. Raises KeyError if there is none."""
@@ -164,6 +180,6 @@ class OdooState:
             "server",
             {
                 "key": self.key, "setup": self.setup.model_dump(), "faults": self.faults.model_dump(),
-                "databases": self._recipes, "denied": self._denied,
+                "databases": self._recipes, "denied": self._denied, "hints": self._hints,
             },
         )  # fmt: skip

@@ -12,6 +12,7 @@ class Statistics:
     - `requests`: requests by transport: `json2`, `jsonrpc`, `xmlrpc`, `web`.
     - `calls`: calls of methods by model and method; `errors`: those that failed, by the name of the error.
     - `logins`: logins by outcome: `accepted`, `refused`, or `blocked` because of too many wrong keys.
+    - `hints`: calls of automations that were answered.
     - `peak_parallel_requests`: the most requests at the same time.
     """
 
@@ -19,6 +20,7 @@ class Statistics:
     calls: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     logins: Counter[str] = field(default_factory=Counter)
+    hints: int = 0
     open_requests: int = 0
     peak_parallel_requests: int = 0
 
@@ -36,5 +38,6 @@ class Statistics:
         """Return all counts as a dictionary that can be serialized as JSON."""
         return {
             "requests": dict(self.requests), "calls": dict(self.calls), "errors": dict(self.errors),
-            "logins": dict(self.logins), "peak_parallel_requests": self.peak_parallel_requests,
+            "logins": dict(self.logins), "hints": self.hints,
+            "peak_parallel_requests": self.peak_parallel_requests,
         }  # fmt: skip

@@ -91,7 +91,7 @@ def _reserve_for_line(env: OdooEnvironment, order: Row, line: Row) -> None:
     if not env.find("product.template", product["product_tmpl_id"])["tracks_stock"]:
         return
     place = env.find("stock.warehouse", 1)["lot_stock_id"]
-    move = stock_moves.demand_stock(env, product["id"], place, line["product_uom_qty"], name=order["name"])
+    move = stock_moves.request_stock(env, product["id"], place, line["product_uom_qty"], name=order["name"])
     update_row(env, stock_moves.MOVE, move, sale_line_id=line["id"], origin=order["name"])
 
 

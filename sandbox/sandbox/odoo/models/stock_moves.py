@@ -93,8 +93,8 @@ def reserve_stock(env: OdooEnvironment, product: int, location: int, quantity: f
     return move
 
 
-def demand_stock(env: OdooEnvironment, product: int, location: int, quantity: float, *, name: str) -> int:
-    """Demand stock for a delivery, and reserve as much of it as there is. Returns the id of the move."""
+def request_stock(env: OdooEnvironment, product: int, location: int, quantity: float, *, name: str) -> int:
+    """Request stock for a delivery, and reserve as much of it as there is. Returns the id of the move."""
     found = find_quants(env, product, location)
     free = sum(quant["quantity"] - quant["reserved_quantity"] for quant in found[:1])
     if free >= quantity:

@@ -44,6 +44,8 @@ class DatabaseControl:
             ("POST", f"{_DATABASE}/clean_quants", self.clean_quants),
             ("GET", f"{_DATABASE}/rights", self.show_denied_rights),
             ("PUT", f"{_DATABASE}/rights", self.set_denied_rights),
+            ("GET", f"{_DATABASE}/hint", self.show_hint_url),
+            ("PUT", f"{_DATABASE}/hint", self.set_hint_url),
             ("POST", f"{_DATABASE}/users", self.create_user),
             ("GET", f"{_DATABASE}/keys", self.list_keys),
             ("POST", f"{_DATABASE}/keys", self.create_key),
@@ -140,6 +142,16 @@ class DatabaseControl:
         denied = {str(model): list(names) for model, names in body.items()}
         self._state.set_denied_rights(request.path_params["database"], denied)
         return await self.show_denied_rights(request, body)
+
+    async def show_hint_url(self, request: Request, _: Any) -> Response:
+        """Show the URL that an automation calls for changes."""
+        return build_json_response({"url": self._state.get_hint_url(request.path_params["database"])})
+
+    async def set_hint_url(self, request: Request, body: Any) -> Response:
+        """Let an automation call a URL for each write of a product or of stock: `{url}`; with an empty one, none."""
+        name = request.path_params["database"]
+        self._state.set_hint_url(self._state.databases[name].name, str(body["url"]))
+        return await self.show_hint_url(request, body)
 
     async def create_user(self, request: Request, body: Any) -> Response:
         """Create a user with a key: `{name, groups}`; the groups by external ids. Returns `{user, login, key}`."""
