@@ -48,6 +48,11 @@ def remove_value(odoo: Odoo, shirt: Shirt) -> None:
     odoo.write("product.template.attribute.line", shirt.line, value_ids=[(3, shirt.values[1], 0)])
 
 
+def delete_variant(odoo: Odoo, shirt: Shirt) -> None:
+    """Delete a variant."""
+    odoo.unlink("product.product", shirt.variants[1])
+
+
 EDITS: dict[str, tuple[Edit, list[str]]] = {
     "a text of the template": (write_template(description_sale="new"), ALL),
     "the price of the template": (write_template(list_price=12), ALL),
@@ -66,6 +71,7 @@ EDITS: dict[str, tuple[Edit, list[str]]] = {
     "the name of a value": (rename_value, []),
     "a further value": (add_value, ALL),
     "one value less": (remove_value, ["template", "small"]),
+    "the deletion of a variant": (delete_variant, ["template"]),
 }
 
 

@@ -15,7 +15,7 @@ from sandbox.odoo.models.variants import (
     list_variants,
     remove_variants,
 )
-from sandbox.odoo.records import touch, update_row
+from sandbox.odoo.records import update_row
 
 
 def apply_lines(env: OdooEnvironment, numbers: Sequence[int]) -> None:
@@ -37,8 +37,6 @@ def apply_lines(env: OdooEnvironment, numbers: Sequence[int]) -> None:
                 env.write(VALUE, [present[value]["id"]], {"ptav_active": True})
         removed = [row for value, row in present.items() if value not in wanted and row["ptav_active"]]
         _remove_values(env, removed)
-        if removed:
-            touch(env, TEMPLATE, line["product_tmpl_id"])
         create_variants(env, [line["product_tmpl_id"]])
 
 

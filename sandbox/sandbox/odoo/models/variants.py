@@ -196,7 +196,14 @@ def touch_shared_fields(env: OdooEnvironment, template: int) -> None:
 
 
 def forget_variants(env: OdooEnvironment, numbers: Sequence[int]) -> None:
-    """Before variants are deleted: a template without variants goes as well, unless they are made on demand."""
+    """Before variants are deleted, which changes their templates.
+
+    A template without variants goes as well, unless they are made on demand.
+    """
+    for number in numbers:
+        variant = env.database.find(VARIANT, number)
+        if variant is not None:
+            touch(env, TEMPLATE, variant["product_tmpl_id"])
     if env.context.get("keeps_template"):
         return
     for number in numbers:
