@@ -24,7 +24,7 @@ from linking.settings import LinkSettings
 log = structlog.get_logger()
 
 
-class RecordReader(Protocol):
+class SideReader(Protocol):
     """Translates the records of a platform into the form that both sides share: the platform's module `linking`.
 
     `extract_record` raises `KeyError`, `TypeError` or `ValueError` for a record whose form it does not know.
@@ -42,7 +42,7 @@ class RecordReader(Protocol):
 class FeedPages:
     """Applies the pages of both sides' feeds. `readers` has the reader of each platform."""
 
-    def __init__(self, readers: Mapping[str, RecordReader]) -> None:
+    def __init__(self, readers: Mapping[str, SideReader]) -> None:
         self._readers = readers
 
     async def apply_changes(self, tx: AsyncConnection, link: Link, side: LinkSide, page: RecordChanged) -> LinkSide:
