@@ -17,7 +17,13 @@ LIMIT = 4
 SUFFIXES = {".py", ".yaml", ".yml"}
 FILE_NAMES = {"Makefile", "Dockerfile"}
 SHARED_EXEMPTIONS = ("sandbox/", "tests/", "docs/", "benchmarks/")
-LINKS = ("libs/linking/", "services/linker/")
+LINKS = (
+    "libs/linking/",
+    "services/linker/",
+    "platforms/shopify/linking.py",
+    "cli/merchant_sync/operating/link_",
+    "deploy/k8s/base/linker.yaml",
+)
 
 
 def list_tracked_files(root: Path) -> list[str]:
