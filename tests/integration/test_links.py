@@ -35,6 +35,18 @@ class Linked:
         assert done.exit_code == 0, done.output
         return orjson.loads(done.stdout)
 
+    def refuse(self, *arguments: str) -> str:
+        """Run a command about the link that fails, and return what it says."""
+        command, *others = arguments
+        done = CliRunner().invoke(app, ["link", command, self.name, *others, "--data", str(self.world.stack.data_dir)])
+        assert done.exit_code == 1
+        return done.output
+
+    def has_one_merchant(self, other: str) -> bool:
+        """Return whether the linker knows that the shop and `other` belong to one merchant."""
+        sql = "SELECT DISTINCT merchant FROM linker.connections WHERE connection IN (:shop, :other)"
+        return len(self.world.select_rows(sql, shop=self.name, other=other)) == 1
+
     def wait_for_state(self, state: str) -> dict[str, Any]:
         """Wait until the link is in this state; return it."""
         return wait_until(lambda: link if (link := self.run("status"))["state"] == state else None, 60)
@@ -98,6 +110,9 @@ def linked(world_of_module: World) -> Iterator[Linked]:
     at_odoo = database.connect(connected.browser)
     wait_until(lambda: at_odoo.load_first_sync()["state"] == "success" or None, 60)
     linked = Linked(world, shop, database, f"shopify:{shop}", products)
+    assert "different merchants" in linked.refuse("create", at_odoo.name)
+    world.visit.submit_button(connected.browser, at_odoo.name, "move", beside=linked.name)
+    wait_until(lambda: linked.has_one_merchant(at_odoo.name) or None, 60)
     made = linked.run("create", at_odoo.name, "--settings", str(_write_settings(world)))
     assert made["state"] == "reading"
     linked.wait_for_state("draft")

@@ -36,7 +36,11 @@ async def create_link(tx: AsyncConnection, shop: str, database: str, settings: L
             raise RequestRejectedError(UNPROCESSABLE, f"{connection} is not a connection of {side}")
     found = [_check_connected(connection, await connections.lock(tx, connection)) for connection in ends.values()]
     if found[0].merchant is None or found[0].merchant != found[1].merchant:
-        raise RequestRejectedError(CONFLICT, "the connections belong to different merchants")
+        raise RequestRejectedError(
+            CONFLICT,
+            "the connections belong to different merchants: list the database beside the shop, on its page of who has"
+            " access, and try again a moment later",
+        )
     link_id = uuid4()
     await links.lock(tx, link_id)
     await links.insert(tx, link_id, found[0].merchant, settings.model_dump(mode="json"))
