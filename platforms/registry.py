@@ -11,7 +11,6 @@ PLATFORMS = (
     "shopify",
     "facebook",
     "phpmyadmin",
-    "odoo",
 )
 """The slugs of all platforms, in the order in which HTML pages show them.
 

@@ -3,8 +3,7 @@
 Like real ones they contain quotes, umlauts, emoji and scripts other than Latin.
 """
 
-import re
-from html import escape, unescape
+from html import escape
 from random import Random
 
 ADJECTIVES = [
@@ -103,11 +102,6 @@ def render_html(text: str | list[int]) -> str:
     """
     parts = [text] if isinstance(text, str) else [SENTENCES[n] for n in text]
     return "".join([f"<p>{escape(part)}</p>" for part in parts])
-
-
-def strip_html(html: str) -> str:
-    """Return the text of an HTML description, without tags, and with one space where there is any white space."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
 def choose_tags(rng: Random) -> list[str]:

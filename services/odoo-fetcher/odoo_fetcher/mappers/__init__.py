@@ -1,1 +1,0 @@
-"""Mappers from what Odoo answers to records in the form of the snapshot. They are pure."""
