@@ -92,7 +92,7 @@ class Parts:
     now: Callable[[], int]
     """Returns the time in milliseconds since 1970."""
     clock: Callable[[], float] = time.monotonic
-    """Returns seconds that never go back: the time of the limits for strangers."""
+    """Returns seconds that never go back, by which the requests of strangers are limited."""
 
     @property
     def configured_adapters(self) -> list[PlatformAdapter]:

@@ -342,7 +342,10 @@ class World:
         facebook: FacebookSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts a new gateway on the same database. Settings of a platform that are not passed stay as they are."""
+        """Starts a new gateway on the same database. Settings of a platform that are not passed stay as they are.
+
+        `clock` returns the seconds by which the requests of strangers are limited.
+        """
         self.settings = settings
         self.shopify_settings = shopify or self.shopify_settings
         self.facebook_settings = facebook or self.facebook_settings
