@@ -3,7 +3,8 @@
 Whoever adds a platform writes files for it, and should have to name it in very few shared files. For each slug, this
 program prints the tracked shared files that name the platform. It exits with 1 when a platform is named in more than
 `LIMIT` of them. Only Python and YAML files, Makefiles and Dockerfiles count. A platform's own files, tests, the
-sandbox, documentation, benchmarks, the platform's steps of the demo, and generated files do not count.
+sandbox, documentation, benchmarks, the platform's steps of the demo, and generated files do not count, and neither does
+what links two platforms: a link has a side for each.
 """
 
 import subprocess
@@ -16,6 +17,13 @@ LIMIT = 4
 SUFFIXES = {".py", ".yaml", ".yml"}
 FILE_NAMES = {"Makefile", "Dockerfile"}
 SHARED_EXEMPTIONS = ("sandbox/", "tests/", "docs/", "benchmarks/")
+LINKS = (
+    "libs/linking/",
+    "services/linker/",
+    "platforms/shopify/linking.py",
+    "cli/merchant_sync/operating/link_",
+    "deploy/k8s/base/linker.yaml",
+)
 
 
 def list_tracked_files(root: Path) -> list[str]:
@@ -30,7 +38,7 @@ def is_counted(path: str, slug: str) -> bool:
     if Path(name).suffix not in SUFFIXES and name not in FILE_NAMES:
         return False
     own_files = (f"platforms/{slug}/", f"services/{slug}-", f"deploy/k8s/platforms/{slug}/")
-    if path.startswith(own_files + SHARED_EXEMPTIONS) or "/tests/" in path:
+    if path.startswith(own_files + SHARED_EXEMPTIONS + LINKS) or "/tests/" in path:
         return False
     return not ("demo" in path and slug in path)
 

@@ -11,6 +11,7 @@ PLATFORMS = (
     "shopify",
     "facebook",
     "phpmyadmin",
+    "odoo",
 )
 """The slugs of all platforms, in the order in which HTML pages show them.
 

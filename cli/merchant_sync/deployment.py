@@ -14,7 +14,18 @@ from merchant_sync.dev_secrets import get_kafka_secret_name
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import build_key_settings, list_key_settings
 from merchant_sync.manifests import MANIFESTS
-from merchant_sync.parts import DATA_API, GATEWAY, KAFKA, OPERATOR, POSTGRES, SANDBOX, SCHEDULER, SPACES, SPACES_WRITER
+from merchant_sync.parts import (
+    DATA_API,
+    GATEWAY,
+    KAFKA,
+    LINKER,
+    OPERATOR,
+    POSTGRES,
+    SANDBOX,
+    SCHEDULER,
+    SPACES,
+    SPACES_WRITER,
+)
 from platform_sdk import manifests
 from platforms.registry import PLATFORMS
 
@@ -44,6 +55,7 @@ SECRETS_BY_PART = {
     SCHEDULER: (),
     SPACES_WRITER: _BUCKET,
     DATA_API: (*_BUCKET, "ENDPOINT_ENCRYPTION_KEYS"),
+    LINKER: (),
     **{
         manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
         for manifest in MANIFESTS

@@ -40,6 +40,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
     "scheduler_database_password": _generate_token,
     "spaces_writer_database_password": _generate_token,
     "data_api_database_password": _generate_token,
+    "linker_database_password": _generate_token,
     "spaces_access_key": _generate_token,
     "spaces_secret_key": _generate_token,
     **{

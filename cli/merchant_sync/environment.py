@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from merchant_sync import postgres
 from merchant_sync.health import HOST
-from merchant_sync.internal_keys import build_key_settings
+from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS, build_key_settings
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import (
     DATA_API,
     FETCHERS,
     GATEWAY,
     KAFKA,
+    LINKER,
     POSTGRES,
     SANDBOX,
     SCHEDULER,
@@ -36,14 +37,20 @@ SETTINGS = tuple(list_known_settings())
 """The names of all settings of the product; `deploy/env.example` describes them."""
 
 # Each process has its own, so one value for all cannot be meant (and some shells export HOST).
-_PER_PROCESS = ("HOST", "PORT", "GATEWAY_KEY", "SCHEDULER_KEY", "INTERNAL_KEY_HASHES")
+_PER_PROCESS = ("HOST", "PORT", *KEY_SETTINGS.values(), HASHES_SETTING)
 _PORTS = ("GATEWAY_PORT", "GATEWAY_INTERNAL_PORT", "DATA_API_PORT", "SANDBOX_PORT")
-OWNERS = {GATEWAY: "gateway", SCHEDULER: "scheduler", SPACES_WRITER: "spaces_writer", DATA_API: "data_api"}
+OWNERS = {
+    GATEWAY: "gateway",
+    SCHEDULER: "scheduler",
+    SPACES_WRITER: "spaces_writer",
+    DATA_API: "data_api",
+    LINKER: "linker",
+}
 """The services that own data, each with the name that its database role and its schema share."""
 # What every service and the operator's commands may know of where other parts are; a platform's manifest adds to it.
 _ADDRESSES = (
     *("KAFKA_BOOTSTRAP_SERVERS", "SPACES_ENDPOINT_URL", "SPACES_CA_FILE", "SPACES_BUCKET", "SPACES_REGION"),
-    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "LINKER_URL"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.list_settings(manifests.OPERATOR)),
 )
 
@@ -204,6 +211,7 @@ class Environment:
             "DATA_API_PUBLIC_URL": self.data_api_url,
             "GATEWAY_INTERNAL_URL": f"http://{HOST}:{self.internal_port}",
             "SCHEDULER_URL": f"http://{HOST}:{self.get_port(SCHEDULER)}",
+            "LINKER_URL": f"http://{HOST}:{self.get_port(LINKER)}",
             "STATE_TOKEN_SECRET": self.secrets["state_token_secret"],
             "TOKEN_ENCRYPTION_KEYS": f"k1:{self.secrets['token_encryption_key']}",
             "ENDPOINT_ENCRYPTION_KEYS": f"k1:{self.secrets['endpoint_encryption_key']}",

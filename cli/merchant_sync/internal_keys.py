@@ -7,13 +7,17 @@ another part of the installation knows.
 from collections.abc import Mapping
 from hashlib import sha256
 
-from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, OPERATOR, SCHEDULER
+from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, LINKER, OPERATOR, SCHEDULER
 
 Settings = dict[str, str]
 
-CALLERS = {GATEWAY: (SCHEDULER, DATA_API, *FETCHERS, OPERATOR), SCHEDULER: (GATEWAY, OPERATOR)}
+CALLERS = {
+    GATEWAY: (SCHEDULER, DATA_API, *FETCHERS, OPERATOR),
+    SCHEDULER: (GATEWAY, OPERATOR),
+    LINKER: (OPERATOR,),
+}
 """The callers of each internal API, by the service that has it."""
-KEY_SETTINGS = {GATEWAY: "GATEWAY_KEY", SCHEDULER: "SCHEDULER_KEY"}
+KEY_SETTINGS = {GATEWAY: "GATEWAY_KEY", SCHEDULER: "SCHEDULER_KEY", LINKER: "LINKER_KEY"}
 """The setting in which a caller has its key, by the service that it calls."""
 HASHES_SETTING = "INTERNAL_KEY_HASHES"
 

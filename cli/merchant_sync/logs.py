@@ -19,6 +19,7 @@ _COLOURS = {
     "scheduler": "bright_yellow",
     "spaces-writer": "bright_green",
     "data-api": "bright_white",
+    "linker": "bright_black",
     **dict(zip(FETCHERS, cycle(("bright_blue", "bright_magenta", "bright_cyan")))),
 }
 _NAME_WIDTH = 16

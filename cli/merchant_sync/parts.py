@@ -8,12 +8,13 @@ from merchant_sync.manifests import MANIFESTS
 
 KAFKA, POSTGRES, SPACES, SANDBOX = "kafka", "postgres", "spaces", "sandbox"
 GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API = "gateway", "scheduler", "spaces-writer", "data-api"
+LINKER = "linker"
 FETCHERS = tuple(manifest.fetcher for manifest in MANIFESTS)
 OPERATOR = "operator"
 """The name of the operator's commands. They are not a part of a stack, but they call its services."""
 
 INFRASTRUCTURE = (KAFKA, POSTGRES, SPACES, SANDBOX)
-SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API, *FETCHERS)
+SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API, LINKER, *FETCHERS)
 ALL = (*INFRASTRUCTURE, *SERVICES)
 
 

@@ -19,7 +19,7 @@ from merchant_sync.parts import POSTGRES, Part, StackError
 
 DATABASE = "merchant_sync"
 SUPERUSER = "postgres"
-OWNERS = ("gateway", "scheduler", "spaces_writer", "data_api")
+OWNERS = ("gateway", "scheduler", "spaces_writer", "data_api", "linker")
 
 
 class PublishedSchema(NamedTuple):

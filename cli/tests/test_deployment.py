@@ -36,18 +36,21 @@ def list_callers(folder: dict[str, str], hashes: dict[str, str]) -> set[str | No
 
 def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
-    gateway, scheduler = (parse_key_hashes(folders[part]["INTERNAL_KEY_HASHES"]) for part in ("gateway", "scheduler"))
-    at_gateway = {part: callers for part in folders if (callers := list_callers(folders[part], gateway))}
-    at_scheduler = {part: callers for part in folders if (callers := list_callers(folders[part], scheduler))}
-    callers = ("scheduler", "data-api", *FETCHERS, "operator")
-    assert at_gateway == {part: {part} for part in callers}
-    assert at_scheduler == {part: {part} for part in ("gateway", "operator")}
+    accepted = {
+        "gateway": ("scheduler", "data-api", *FETCHERS, "operator"),
+        "scheduler": ("gateway", "operator"),
+        "linker": ("operator",),
+    }
+    for service, expected in accepted.items():
+        hashes = parse_key_hashes(folders[service]["INTERNAL_KEY_HASHES"])
+        known = {part: callers for part in folders if (callers := list_callers(folders[part], hashes))}
+        assert known == {part: {part} for part in expected}, service
 
 
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
-    keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY"))]
+    keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY", "_LINKER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == len(FETCHERS) + 5
+    assert len(set(keys)) == len(keys) == len(FETCHERS) + 6
 
 
 @pytest.mark.parametrize(
@@ -62,9 +65,11 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
                 *("ENDPOINT_ENCRYPTION_KEYS", *LOGIN),
             },
         ),
+        ("linker", {"DATABASE_URL", "INTERNAL_KEY_HASHES", *LOGIN}),
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),
+        ("odoo-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )

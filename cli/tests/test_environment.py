@@ -34,6 +34,8 @@ PORTS = {
     "data-api-2": 16,
     "data-api-2-public": 17,
     "phpmyadmin-fetcher": 18,
+    "odoo-fetcher": 19,
+    "linker": 20,
 }
 
 
@@ -93,12 +95,12 @@ def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(sec
 
 def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
-    owners = ("gateway", "scheduler", "spaces-writer", "data-api")
+    owners = ("gateway", "scheduler", "spaces-writer", "data-api", "linker")
     urls = [env.build_service_settings(name, name)["DATABASE_URL"] for name in owners]
     roles = [re.match(r"postgresql://(\w+):", url)[1] for url in urls]  # type: ignore[index]
 
     assert roles == [name.replace("-", "_") for name in owners]
-    assert len(set(urls)) == 4
+    assert len(set(urls)) == 5
     assert "DATABASE_URL" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
 
 
@@ -110,7 +112,7 @@ def test_a_given_database_is_used_by_every_owner(secrets: dict[str, str]) -> Non
 
 def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> None:
     env = build_environment(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
-    for name in ("scheduler", "spaces-writer", "data-api", "shopify-fetcher"):
+    for name in ("scheduler", "spaces-writer", "data-api", "linker", "shopify-fetcher"):
         known = set(env.build_service_settings(name, name).values())
         assert not known & {f"k1:{secrets['token_encryption_key']}", secrets["state_token_secret"], "old"}
         assert secrets["shopify_api_secret"] not in known
@@ -129,6 +131,7 @@ def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     for service, setting, callers in (
         ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS)),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
+        ("linker", "LINKER_KEY", ()),
     ):
         hashes = parse_key_hashes(env.build_service_settings(service, service)["INTERNAL_KEY_HASHES"])
         assert sorted(hashes.values()) == sorted([*callers, "operator"])
@@ -258,4 +261,5 @@ def test_every_field_of_a_service_is_a_known_setting() -> None:
         for cls in classes
         for name in cls.model_fields
     }
-    assert fields - set(environment.SETTINGS) == {"POLL_CRONS", "STEP_SECONDS"}, "a collection, and one for tests"
+    others = fields - set(environment.SETTINGS)
+    assert others == {"POLL_CRONS", "POLL_SECONDS", "STEP_SECONDS"}, "two collections, and one for tests"

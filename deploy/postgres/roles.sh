@@ -25,7 +25,7 @@ run <<'SQL'
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 SQL
-for owner in gateway scheduler spaces_writer data_api; do
+for owner in gateway scheduler spaces_writer data_api linker; do
     password=$(cat "$SETTINGS_DIR/${owner^^}_DATABASE_PASSWORD")
     run --set owner="$owner" --set password="$password" <<'SQL'
 SELECT format('CREATE ROLE %I', :'owner') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec

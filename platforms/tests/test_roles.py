@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -42,6 +43,12 @@ def test_a_declaration_imports_only_the_sdk(platform: str, role: str) -> None:
         "platform_sdk.manifests",
         "platform_sdk.resources",
     }
+
+
+@pytest.mark.parametrize("platform", [name for name in PLATFORMS if find_spec(f"platforms.{name}.linking")])
+def test_linking_imports_only_what_decides(platform: str) -> None:
+    packages = list_packages(list_imports(f"platforms.{platform}.linking"))
+    assert packages & (SERVICE_PACKAGES | HTTP_PACKAGES | {"orjson", "structlog", "platform_sdk"}) == set()
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -3,7 +3,8 @@
 Like real ones they contain quotes, umlauts, emoji and scripts other than Latin.
 """
 
-from html import escape
+import re
+from html import escape, unescape
 from random import Random
 
 ADJECTIVES = [
@@ -102,6 +103,11 @@ def render_html(text: str | list[int]) -> str:
     """
     parts = [text] if isinstance(text, str) else [SENTENCES[n] for n in text]
     return "".join([f"<p>{escape(part)}</p>" for part in parts])
+
+
+def strip_html(html: str) -> str:
+    """Return the text of an HTML description, without tags, and with one space where there is any white space."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
 def choose_tags(rng: Random) -> list[str]:

@@ -1,10 +1,10 @@
 """The settings of the sandbox. They come from environment variables or from files in a folder."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     facebook_deauthorize_url: str = ""
     facebook_deletion_url: str = ""
     sandbox_phpmyadmin_password: str = ""
+    sandbox_odoo_key: str = ""
+    sandbox_odoo_version: Annotated[Literal[17, 18, 19], BeforeValidator(int)] = 18
 
     @field_validator("sandbox_public_url")
     @classmethod

@@ -27,6 +27,7 @@ from sandbox.shopify import grants, rate_limit
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.engine import Engine, GraphQLRequest
 from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.model import Product
 from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.webhooks import Subscriptions
 
@@ -34,6 +35,15 @@ KEY, SECRET = "sandbox-key", "sandbox-secret"
 APP, APP_SECRET = "123456789012345", "facebook-sandbox-secret"
 ALL_PERMISSIONS = "pages_show_list,pages_manage_metadata,pages_read_engagement,pages_messaging"
 SCOPES = frozenset({"read_products", "read_inventory", "read_locations", "read_discounts"})
+
+
+WRITE_SCOPES = frozenset({"write_products", "write_inventory", "read_locations"})
+WRITE_TOPICS = frozenset(
+    {
+        "PRODUCTS_CREATE", "PRODUCTS_UPDATE", "PRODUCTS_DELETE", "INVENTORY_ITEMS_CREATE", "INVENTORY_ITEMS_UPDATE",
+        "INVENTORY_ITEMS_DELETE", "INVENTORY_LEVELS_CONNECT", "INVENTORY_LEVELS_UPDATE",
+    }
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +70,60 @@ def execute(engine: Engine) -> Callable[..., dict[str, Any]]:
         return engine.execute(tenant, GraphQLRequest(query, variables, None, "2026-10", KEY, scopes), ChangeSet())
 
     return execute
+
+
+class WrittenShop:
+    """A shop in memory, whose mutations are executed with the changes and webhooks that they cause."""
+
+    def __init__(self, tenant: Tenant, engine: Engine) -> None:
+        self.tenant, self.engine = tenant, engine
+        self.events: list[str] = []
+
+    def execute(
+        self, query: str, scopes: frozenset[str] = WRITE_SCOPES, version: str = "2026-10", **variables: Any
+    ) -> dict[str, Any]:
+        """Execute a document and return the body of the answer. `events` has the topics of its webhooks then."""
+        changes = ChangeSet(WRITE_TOPICS)
+        request = GraphQLRequest(query, variables, None, version, KEY, scopes)
+        body = self.engine.execute(self.tenant, request, changes)
+        self.events = [topic for topic, _ in changes.events]
+        return body
+
+    def send(self, query: str, **variables: Any) -> Any:
+        """Execute a document without errors, and return the value of its first field."""
+        body = self.execute(query, **variables)
+        assert "errors" not in body, body["errors"]
+        return next(iter(body["data"].values()))
+
+    def work(self) -> None:
+        """Do all work in the background, whenever it is due."""
+        while self.tenant.work.pending:
+            changes = ChangeSet(WRITE_TOPICS)
+            pending, self.tenant.work.pending = self.tenant.work.pending, []
+            for _, work in pending:
+                work(self.tenant.shop, changes)
+
+    @property
+    def product(self) -> Product:
+        return next(iter(self.tenant.shop.products))
+
+    @property
+    def gid(self) -> str:
+        return f"gid://shopify/Product/{self.product.number}"
+
+    def variant_gid(self, index: int) -> str:
+        return f"gid://shopify/ProductVariant/{self.product.variants[index].number}"
+
+
+@pytest.fixture
+def shop(make_tenant: Callable[..., Tenant], engine: Engine) -> WrittenShop:
+    """A shop in memory with three products, all of them last changed long ago."""
+    tenant = make_tenant(products=3)
+    for product in tenant.shop.products:
+        product.updated_at = "2026-01-01T00:00:00Z"
+        for variant in product.variants:
+            variant.updated_at = variant.item_updated_at = "2026-01-01T00:00:00Z"
+    return WrittenShop(tenant, engine)
 
 
 @dataclass
@@ -238,6 +302,53 @@ async def pma(sandbox: Sandbox) -> AsyncIterator[PhpMyAdminClient]:
     """A browser at the phpMyAdmin, at which nobody is signed in."""
     async with httpx.AsyncClient(base_url=sandbox.url, timeout=10) as http:
         yield PhpMyAdminClient(http)
+
+
+@dataclass
+class OdooServerClient:
+    """A client of the simulated Odoo by JSON-RPC, as its administrator."""
+
+    http: httpx.AsyncClient
+    key: str
+    database: str = "company"
+    user: int = 2
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API under `/control/odoo`. Its answer is JSON, and no error."""
+        content = orjson.dumps(body) if body is not None else None
+        response = await self.http.request(method, f"/control/odoo{path}", content=content)
+        assert response.status_code < 300, response.text
+        return response.json()
+
+    async def control_database(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API for the database."""
+        return await self.control(method, f"/databases/{self.database}{path}", body)
+
+    async def post(self, service: str, method: str, *args: Any) -> dict[str, Any]:
+        """Call a service by JSON-RPC; return the whole answer."""
+        params = {"service": service, "method": method, "args": args}
+        body = {"jsonrpc": "2.0", "method": "call", "params": params, "id": 1}
+        response = await self.http.post("/jsonrpc", json=body)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def authenticate(self, key: str | None = None) -> Any:
+        """Return the id of the user, or False."""
+        answer = await self.post("common", "authenticate", self.database, "admin", self.key if key is None else key, {})
+        return answer["result"]
+
+    async def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method; return its result, or the name of the error."""
+        answer = await self.post(
+            "object", "execute_kw", self.database, self.user, self.key, model, method, list(args), kwargs
+        )
+        return answer["error"]["data"]["name"] if "error" in answer else answer.get("result")
+
+
+@pytest.fixture
+async def odoo_server(sandbox: Sandbox) -> OdooServerClient:
+    """A client of the simulated Odoo, with the sample database."""
+    return OdooServerClient(sandbox.http, (await sandbox.http.get("/control/odoo")).json()["key"])
 
 
 def compute_facebook_proof(token: str) -> str:

@@ -92,6 +92,7 @@ def test_a_full_page_costs_what_was_requested_and_an_empty_one_nearly_nothing(
 
 
 def test_requested_costs_match_captures(references: Path) -> None:
+    # What an answer says was requested is never less than what was spent, which some inputs with lists make more.
     compared, matched, wrong = 0, 0, []
     for line in (references / "shopify-costs/given.jsonl").read_text().splitlines():
         capture = json.loads(line)
@@ -99,7 +100,8 @@ def test_requested_costs_match_captures(references: Path) -> None:
         if cost is None:
             continue
         compared += 1
-        matched += cost == capture["requested"]
-        wrong += [capture["query"]] if cost != capture["requested"] else []
+        expected = max(cost, capture["actual"] or 0)
+        matched += expected == capture["requested"]
+        wrong += [capture["query"]] if expected != capture["requested"] else []
     print(f"\n{matched} of {compared} captured costs match")
     assert compared > 100 and all("InventoryLevelRead(" in query for query in wrong)

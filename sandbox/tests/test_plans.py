@@ -16,10 +16,12 @@ from graphql import (
 )
 
 from sandbox.shopify import grants, rate_limit, schema
+from sandbox.shopify.bulk_operations import BulkOperation
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.engine import Engine, GraphQLRequest, PreparedRequest
 from sandbox.shopify.fields.context import Context
 from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.model import MetafieldDefinition
 from sandbox.shopify.shops import get_current_time
 from sandbox.shopify.tenants import Tenant
 from sandbox.shopify.webhooks import Subscriptions
@@ -45,14 +47,23 @@ def _build_arguments(tenant: Tenant, parent: str, name: str, args: dict[str, Any
         "codeDiscountNode": f"gid://shopify/DiscountCodeNode/{discounts['Code']}",
         "automaticDiscountNode": f"gid://shopify/DiscountAutomaticNode/{discounts['Automatic']}",
     }
+    others = {
+        "metafieldDefinition": f"gid://shopify/MetafieldDefinition/{next(iter(shop.definitions)).number}",
+        "bulkOperation": f"gid://shopify/BulkOperation/{next(iter(tenant.bulk.by_number))}",
+        "productOperation": f"gid://shopify/ProductSetOperation/{next(iter(shop.operations))}",
+    }
     values = {
         "first": "3",
         "ids": orjson.dumps([*ids.values(), "gid://shopify/Product/1"]).decode(),
-        "id": f'"{ids.get(name, ids["product"])}"',
+        "id": f'"{(ids | others).get(name, ids["product"])}"',
+        "ownerType": "PRODUCT",
+        "type": "MUTATION",
         "key": '"care"',
         "names": '["available", "on_hand", "committed"]',
         "locationId": f'"{ids["location"]}"',
     }
+    if name == "productByIdentifier":
+        values["identifier"] = f'{{handle: "{product.handle}"}}'
     if (parent, name) == ("Product", "inCollection"):
         values["id"] = f'"{ids["collection"]}"'
     arguments = [f"{arg}: {values[arg]}" for arg in args if arg in values]
@@ -89,7 +100,11 @@ def tenant() -> Tenant:
     for topic in ("PRODUCTS_UPDATE", "SHOP_UPDATE"):
         subscriptions.create(topic, {"uri": "https://app.example/hooks"}, ALL)
     subscriptions.create("PRODUCTS_CREATE", {"uri": "pubsub://project:topic"}, ALL)
-    return Tenant(recipe, shop, rate_limit.build_bucket("enterprise"), grants.Grants(), subscriptions)
+    tenant = Tenant(recipe, shop, rate_limit.build_bucket("enterprise"), grants.Grants(), subscriptions)
+    shop.definitions.put(MetafieldDefinition(1, "PRODUCT", "custom", "care", "Care", "single_line_text_field"))
+    tenant.bulk.put([BulkOperation(2, "mutation", [], get_current_time(), ALL, "key", "2026-10")])
+    shop.operations[3] = {"number": 3, "status": "CREATED", "product": None, "userErrors": []}
+    return tenant
 
 
 def execute_both_ways(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, **variables: Any) -> tuple[Any, Any]:
@@ -100,17 +115,7 @@ def execute_both_ways(tenant: Tenant, query: str, scopes: frozenset[str] = ALL, 
     assert isinstance(prepared, PreparedRequest)
 
     def build_context() -> Context:
-        return Context(
-            tenant.shop,
-            scopes,
-            get_current_time(),
-            "key",
-            "2026-10",
-            tenant.subscriptions,
-            ChangeSet(),
-            tenant.faults,
-            [dict(args) for args in prepared.parameters.args],
-        )
+        return engine.build_context(tenant, request, ChangeSet(), prepared.parameters)
 
     plan = prepared.plan
     assert plan.execute is not None

@@ -25,6 +25,7 @@ IO_PACKAGES = {
 }  # fmt: skip
 LAYERS = {"contracts": set[str](), "messaging": {"contracts"}, "database": {"messaging"}, "service": {"messaging"}}
 LAYERS |= {"platform_sdk": set[str](), "connector": {"contracts", "messaging", "platform_sdk", "service"}}
+LAYERS |= {"linking": set[str]()}
 
 
 def sources(folder: Path) -> list[Path]:

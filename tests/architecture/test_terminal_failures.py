@@ -14,10 +14,13 @@ REFUSALS = {
     "ConnectionEndedError",
     "UnreadableRecord",
     "LargeAnswerError",
+    "MissingRecordError",
+    "NotOdooError",
     "NotPhpMyAdminError",
     "SignInImpossibleError",
     "SignInUnclearError",
     "StatementRefusedError",
+    "UnknownFieldError",
 }
 """What a fetcher makes of an answer after which it does not try again."""
 GATEWAY_ROLES = {"admin_api", "connect", "graph", "page_api", "subscriptions", "webhooks"}

@@ -114,6 +114,7 @@ def _make_certificates(folder: Path) -> Path:
     hosts = {
         "gateway": ("gateway",),
         "scheduler": ("scheduler",),
+        "linker": ("linker",),
         "front": ("sync.example.com", "*.myshopify.com"),
         "bucket": ("bucket.example.com",),
     }

@@ -103,7 +103,8 @@ def test_every_variable_is_a_setting_of_the_product(services: dict[str, Any]) ->
 NOT_FOR_PRODUCTION = {
     # The files have a value.
     *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "GATEWAY_HOST", "GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT"),
-    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT", "SETTINGS_DIR"),
+    *("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "LINKER_URL", "GATEWAY_URL", "GATEWAY_PORT", "HOST", "PORT"),
+    *("LINKER_DATABASE_URL", "SETTINGS_DIR"),
     *("GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL", "MERCHANT_SYNC_ENV"),
     *("DATA_API_DATABASE_URL", "DATA_API_HOST", "DATA_API_URL", "SNAPSHOT_CACHE_DIR"),
     *(setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.stack_value),
@@ -223,7 +224,7 @@ def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("postgres", {"gateway", "scheduler", "spaces-writer", "data-api", "operator"}),
+        ("postgres", {"gateway", "scheduler", "spaces-writer", "data-api", "linker", "operator"}),
         ("spaces", {"spaces-writer", "data-api", "operator"}),
         ("kafka", {*SERVICES, "operator"}),
         ("sandbox", {"gateway", *FETCHERS, "operator"}),
@@ -245,7 +246,7 @@ def test_the_data_api_has_the_network_of_readers_for_itself() -> None:
 
 def test_roles_are_made_before_a_service_needs_them_and_again_after_an_update() -> None:
     needing = [name for name in SERVICES if "database" in COMPOSE[name]["networks"]]
-    assert needing == ["gateway", "scheduler", "spaces-writer", "data-api"]
+    assert needing == ["gateway", "scheduler", "spaces-writer", "data-api", "linker"]
     for services in (COMPOSE, PRODUCTION):
         waits = {name: services[name].get("depends_on") for name in needing}
         for name, conditions in waits.items():
@@ -256,7 +257,7 @@ def test_roles_are_made_before_a_service_needs_them_and_again_after_an_update() 
 
 
 def test_every_consumer_can_be_scaled() -> None:
-    for name in (*FETCHERS, "spaces-writer", "scheduler"):
+    for name in (*FETCHERS, "spaces-writer", "scheduler", "linker"):
         assert "container_name" not in COMPOSE[name]
         assert "ports" not in COMPOSE[name]
 

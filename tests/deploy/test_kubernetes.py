@@ -110,7 +110,8 @@ def test_every_selector_finds_its_pods_and_every_port_its_name(overlay: str) -> 
         opened = {port["name"] for port in get_container(overlay, behind)["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= opened
     budgets = [one for one in build(overlay) if one["kind"] == "PodDisruptionBudget"]
-    assert {one["spec"]["selector"]["matchLabels"][NAME] for one in budgets} == {"gateway", "scheduler", "data-api"}
+    replicated = {"gateway", "scheduler", "data-api", "linker"}
+    assert {one["spec"]["selector"]["matchLabels"][NAME] for one in budgets} == replicated
 
 
 @pytest.mark.parametrize(("overlay", "name"), list(product(OVERLAYS, OURS)))
@@ -188,7 +189,7 @@ def list_keys(overlay: str, name: str) -> set[str]:
 
 
 def test_the_standing_operators_pod_knows_no_database_and_no_bucket() -> None:
-    own = {"GATEWAY_KEY", "SCHEDULER_KEY", "KAFKA_USERNAME", "KAFKA_PASSWORD", "kafka-ca.pem"}
+    own = {"GATEWAY_KEY", "SCHEDULER_KEY", "LINKER_KEY", "KAFKA_USERNAME", "KAFKA_PASSWORD", "kafka-ca.pem"}
     assert list_keys("production", "operator") == own
     assert list_keys("sandbox", "operator") == own | {"SPACES_ACCESS_KEY", "SPACES_SECRET_KEY"}, "the demo compares"
     doctor = select_kinds("production", "CronJob")["doctor"]["spec"]
@@ -257,8 +258,8 @@ def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_two_gateways_and_two_schedulers_never_fewer_while_they_are_replaced(overlay: str) -> None:
-    for name in ("gateway", "scheduler"):
+def test_two_gateways_schedulers_and_linkers_never_fewer_while_they_are_replaced(overlay: str) -> None:
+    for name in ("gateway", "scheduler", "linker"):
         spec = select_kinds(overlay, "Deployment")[name]["spec"]
         assert spec["replicas"] == 2
         assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
@@ -409,6 +410,7 @@ WITHIN = {
     *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *FETCHERS, "operator", "doctor")),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
+    *((caller, "linker", 8080) for caller in ("operator", "doctor")),
     ("prometheus", "gateway", 5001),
     *(("prometheus", name, 8080) for name in SERVICES if name != "gateway"),
 }
@@ -444,6 +446,7 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
     [
         ("gateway", {443, 5432, 9093}),
         ("scheduler", {5432, 9093}),
+        ("linker", {5432, 9093}),
         ("spaces-writer", {443, 5432, 9093}),
         ("data-api", {443, 5432, 9093}),
         *((fetcher, {443, 9093}) for fetcher in FETCHERS),

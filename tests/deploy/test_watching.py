@@ -17,6 +17,7 @@ from connector.metrics import InstrumentedSource
 from contracts.events import Upload
 from data_api.metrics import DataApiMetrics
 from gateway.metrics import create_metrics
+from linker.metrics import LinkCounts, LinkerMetrics
 from messaging.metrics import ConsumerMetrics
 from platforms.shopify.webhooks import ShopifyWebhooks
 from scheduler.metrics import SchedulerMetrics
@@ -63,8 +64,10 @@ async def create_registries() -> Iterator[CollectorRegistry]:
         readers.count_request("fetchData", status, 0.01)
     for outcome in ("delivered", "failed"):
         readers.count_webhook(outcome)
+    linker = CollectorRegistry()
+    LinkerMetrics(linker).set_gauges(LinkCounts())
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
-    return iter((gateway, fetcher, scheduler, writer, data_api))
+    return iter((gateway, fetcher, scheduler, writer, data_api, linker))
 
 
 @pytest.fixture

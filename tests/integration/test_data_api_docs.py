@@ -30,6 +30,7 @@ from data_api.settings import DataApiSettings
 from facebook_fetcher.settings import FacebookFetcherSettings
 from gateway.settings import GatewaySettings
 from merchant_sync.app import app
+from odoo_fetcher.settings import OdooFetcherSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
@@ -65,6 +66,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "shopify-fetcher": ShopifyFetcherSettings,
     "facebook-fetcher": FacebookFetcherSettings,
     "phpmyadmin-fetcher": PhpMyAdminFetcherSettings,
+    "odoo-fetcher": OdooFetcherSettings,
 }
 
 

@@ -35,9 +35,11 @@ SETTINGS = {
     "GATEWAY_PORT": "0",
     "DATA_API_PORT": "0",
     "POLL_SPREAD_SECONDS": "0",
-    # Once a year: tests that need a poll make it due themselves.
+    # Once a year: tests that need a poll make it due themselves. Only the changes of Odoo are read by themselves.
     "SHOPIFY_POLL_CRON": "0 0 1 1 *",
     "PHPMYADMIN_POLL_CRON": "0 0 1 1 *",
+    "ODOO_POLL_CRON": "0 0 1 1 *",
+    "ODOO_POLL_SECONDS": "2",
     # The sandbox's eight retries of a webhook take seconds instead of hours.
     "SANDBOX_RETRY_SCALE": "0.004",
 }

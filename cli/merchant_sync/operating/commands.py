@@ -1,6 +1,6 @@
 """The operator's commands `doctor`, `status` and `sync`.
 
-`audit`, `changes`, `connections`, `dlq`, `guard` and `keys` are in modules of their own.
+`audit`, `changes`, `connections`, `dlq`, `guard`, `keys` and `link` are in modules of their own.
 
 Their exit codes: 0 all is well, 1 something is wrong or is refused, 2 the installation cannot be reached.
 """
@@ -22,6 +22,7 @@ from merchant_sync.operating import (
     doctor,
     guard_commands,
     key_commands,
+    link_commands,
     status,
     syncing,
 )
@@ -58,6 +59,7 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(dead_letter_commands.app, name="dlq")
     app.add_typer(guard_commands.app, name="guard")
     app.add_typer(key_commands.app, name="keys")
+    app.add_typer(link_commands.app, name="link")
 
 
 def examine(

@@ -45,6 +45,16 @@ def list_connections(
         sys.stdout.write(f"{row['connection'] if names else _format_connection(row, width)}\n")
 
 
+@app.command("hint", epilog=EXIT_CODES)
+def show_hint_address(
+    name: Annotated[str, typer.Argument(help="The name of the connection.")], data: DataDir = LOCAL
+) -> None:
+    """Show the path at which a platform's automation may say what has changed. It has a secret of the connection."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        sys.stdout.write(f"{api.load_hint_path(name)}\n")
+
+
 def _format_connection(row: dict[str, Any], width: int) -> str:
     """Return one connection as a line of text. Its name is padded to `width`, never cut, so that it can be copied."""
     due = row["next_poll_at"]

@@ -1,4 +1,4 @@
-"""Call the internal APIs of the gateway and the scheduler with the keys of the caller `operator`."""
+"""Call the internal APIs of the gateway, the scheduler and the linker with the keys of the caller `operator`."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -9,10 +9,10 @@ import httpx
 
 from merchant_sync.access import Access
 from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
-from merchant_sync.parts import GATEWAY, SCHEDULER, StackError
+from merchant_sync.parts import GATEWAY, LINKER, SCHEDULER, StackError
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_URL_SETTINGS = {GATEWAY: "GATEWAY_INTERNAL_URL", SCHEDULER: "SCHEDULER_URL"}
+_URL_SETTINGS = {GATEWAY: "GATEWAY_INTERNAL_URL", SCHEDULER: "SCHEDULER_URL", LINKER: "LINKER_URL"}
 LISTED = 20
 """How many entries of a list are shown unless all are asked for."""
 ALL = 2**31 - 1
@@ -30,17 +30,16 @@ def count_hidden(overview: dict[str, Any], name: str) -> int:
 
 
 class InternalApi:
-    """Calls the internal APIs of the gateway and the scheduler.
+    """Calls the internal APIs of the gateway, the scheduler and the linker, whose settings are needed for links alone.
 
     Every method raises StackError when the call fails. The error's `status` is the HTTP status with which the service
     refused, or None when there was no answer.
     """
 
     def __init__(self, access: Access) -> None:
-        self._urls, self._keys = (
-            dict(zip((GATEWAY, SCHEDULER), access.require_settings(*names), strict=True))
-            for names in (_URL_SETTINGS.values(), KEY_SETTINGS.values())
-        )
+        for settings in (_URL_SETTINGS, KEY_SETTINGS):
+            access.require_settings(*(settings[service] for service in (GATEWAY, SCHEDULER)))
+        self._access = access
         self._http = httpx.Client(timeout=TIMEOUT, verify=access.create_tls_context())
 
     def __enter__(self) -> Self:
@@ -97,6 +96,10 @@ class InternalApi:
     def check_connection(self, name: str) -> dict[str, Any]:
         """Let the gateway inspect a connection's webhook subscriptions at its platform now; return its report."""
         return self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/checkup")
+
+    def load_hint_path(self, name: str) -> str:
+        """Return the path of the gateway at which hints about a connection are taken. It has a secret token."""
+        return str(self._call("GET", GATEWAY, f"/internal/connections/{_quote(name)}/hint")["path"])
 
     def check_access_to_gateway(self) -> None:
         """Raise a StackError unless the gateway accepts the operator's key."""
@@ -156,11 +159,33 @@ class InternalApi:
         path = f"{keys}/revoke" if key is None else f"{keys}/{key}/revoke"
         return int(self._call("POST", GATEWAY, path)["revoked"])
 
+    def list_links(self) -> list[dict[str, Any]]:
+        """Return all links that have not ended, ordered by shop."""
+        listed: list[dict[str, Any]] = self._call("GET", LINKER, "/links")["links"]
+        return listed
+
+    def create_link(self, shop: str, database: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """Link the connections of a shop and of a database of its merchant; return the link."""
+        return self._call("POST", LINKER, "/links", json={"shop": shop, "database": database, "settings": settings})
+
+    def load_link(self, shop: str) -> dict[str, Any]:
+        """Return the link of a shop with its state, both sides' feeds, and numbers of pairs."""
+        return self._call("GET", LINKER, f"/links/{_quote(shop)}")
+
+    def load_plan(self, shop: str, limit: int) -> dict[str, Any]:
+        """Return what a link sync would write: numbers by field and reason, and the first `limit` entries of each."""
+        return self._call("GET", LINKER, f"/links/{_quote(shop)}/plan", params={"limit": limit})
+
+    def change_link(self, shop: str, action: str) -> dict[str, Any]:
+        """Do `pause`, `resume` or `end` to the link of a shop; return the link."""
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/{action}")
+
     def _call_scheduler(self, path: str, **query: Any) -> dict[str, Any]:
         return self._call("GET", SCHEDULER, path, params=query)
 
     def _call(self, method: str, service: str, path: str, **options: Any) -> dict[str, Any]:
-        base, headers = self._urls[service], {"Authorization": f"Bearer {self._keys[service]}"}
+        base, key = self._access.require_settings(_URL_SETTINGS[service], KEY_SETTINGS[service])
+        headers = {"Authorization": f"Bearer {key}"}
         try:
             response = self._http.request(method, base.rstrip("/") + path, headers=headers, **options)
         except httpx.HTTPError as error:

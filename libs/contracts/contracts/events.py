@@ -60,10 +60,10 @@ class Event(BaseModel):
 class ConnectionChanged(Event):
     """The full state of one merchant's connection to a platform.
 
-    Published by the gateway; consumed by the scheduler and the spaces-writer. Idempotency key: (`connection`,
-    `revision`). A consumer ignores a revision that is not higher than the revision it has stored. So it may receive an
-    event twice, and may read the compacted topic from its beginning. In state `redacted` (its data must be erased) the
-    event names no merchant, object key, sync or scopes.
+    Published by the gateway; consumed by the scheduler, the spaces-writer and the linker. Idempotency key:
+    (`connection`, `revision`). A consumer ignores a revision that is not higher than the revision it has stored. So it
+    may receive an event twice, and may read the compacted topic from its beginning. In state `redacted` (its data must
+    be erased) the event names no merchant, object key, sync or scopes.
 
     Only the ACL of the topic guards `revision`, `state`, `merchant` and `scopes`: nothing else tells consumers whether
     they are true. Whoever may write to this topic can redact a connection or list it with another merchant's.
@@ -577,10 +577,11 @@ class BodyChunk(Event):
 class RecordChanged(Event):
     """A page of a connection's change feed. Published by the spaces-writer, in the order of the sequence numbers.
 
-    The page has every record whose last change has a sequence number above `after` and up to `through`. A consumer
-    that stands at `after` stands at `through` when it has handled the page. One that stands elsewhere below `after` has
-    a gap: it requests a read (`ReadRequested`), or reads the published views. One at `through` or above it has seen the
-    page. Idempotency key: (`feed`, `epoch`, `through`); of each record, its entry's `sequence`.
+    Consumed by the linker and by readers of the feed. The page has every record whose last change has a sequence number
+    above `after` and up to `through`. A consumer that stands at `after` stands at `through` when it has handled the
+    page. One that stands elsewhere below `after` has a gap: it requests a read (`ReadRequested`), or reads the
+    published views. One at `through` or above it has seen the page. Idempotency key: (`feed`, `epoch`, `through`); of
+    each record, its entry's `sequence`.
     """
 
     connection: ConnectionName
@@ -610,9 +611,10 @@ class ReadRequested(Event):
 class RecordsRead(Event):
     """A page of the whole state of a connection, on request. Published by the spaces-writer.
 
-    The pages of one read have every record that exists throughout the read. A record that changes in the meantime is
-    also on the change feed above the sequence number `changes_follow`, from which the consumer goes on there. It keeps
-    the entry with the higher sequence number. Idempotency key: (`read_id`, `page`, the chunk's number).
+    Consumed by the linker and by other readers, each of which takes the reads that it has requested. The pages of one
+    read have every record that exists throughout the read. A record that changes in the meantime is also on the change
+    feed above the sequence number `changes_follow`, from which the consumer goes on there. It keeps the entry with the
+    higher sequence number. Idempotency key: (`read_id`, `page`, the chunk's number).
     """
 
     connection: ConnectionName
@@ -651,8 +653,9 @@ class SyncState(Event):
 class SyncChanged(Event):
     """The state of a connection's syncs. Published by the scheduler whenever it changes, at most a few times a second.
 
-    The topic is compacted: the last event of a connection says all that is to be known. Idempotency key: (`connection`,
-    `revision`). Of a redacted connection only the connection, the epoch and the revision are left.
+    Read by the data API; consumed by the linker. The topic is compacted: the last event of a connection says all that
+    is to be known. Idempotency key: (`connection`, `revision`). Of a redacted connection only the connection, the epoch
+    and the revision are left.
     """
 
     connection: ConnectionName
@@ -706,6 +709,34 @@ class KeysChanged(Event):
     keys: tuple[ApiKey, ...] = ()
 
 
+class LinkChanged(Event):
+    """The full state of the link of a shop. Published by the linker, for whoever shows links.
+
+    A link keeps a shop and a database of Odoo of one merchant in step. A shop has one link at most. The topic is
+    compacted, and its key is the shop's connection. Idempotency key: (`connection`, `revision`).
+    """
+
+    connection: ConnectionName
+    """The shop."""
+    link_id: UUID
+    revision: int
+    """A number that rises with each event of the connection, also from one link of the shop to the next."""
+    odoo: ConnectionName
+    merchant: UUID
+    """The merchant of both connections when the link was made."""
+    state: Literal["reading", "draft", "active", "paused", "ended"]
+    """`reading`: what both sides have is not known yet. `draft`: it is compared, and nothing is written until somebody
+    approves it. `active`: changes are written."""
+    reason: str | None = None
+    """What the link waits for, or why it is paused: the first 500 characters."""
+    plan_number: int = 0
+    """The number of the latest plan. It rises with each decision about a pair of records."""
+    pairs: dict[str, int] = Field(default_factory=dict)
+    """The number of pairs of records by their state, such as `linked` or `ambiguous`."""
+    planned_fields: int = 0
+    """The number of fields that a link sync would write."""
+
+
 EVENTS: tuple[type[Event], ...] = (
     ConnectionChanged,
     SyncRequested,
@@ -723,5 +754,6 @@ EVENTS: tuple[type[Event], ...] = (
     RecordsRead,
     SyncChanged,
     KeysChanged,
+    LinkChanged,
 )
 """The events whose JSON Schemas are committed in `schemas/`."""

@@ -18,6 +18,7 @@ from contracts.events import (
     IdsListed,
     IncrementalReadCompleted,
     KeysChanged,
+    LinkChanged,
     RangeCompleted,
     ReadRequested,
     RecordChanged,
@@ -43,6 +44,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The largest size of a message in bytes, before compression. The producer refuses larger messages."""
 
 DATA_API = "data-api"
+LINKER = "linker"
 OPERATOR = "operator"
 """The user of the operator's command. It sees all topics and groups, reads dead letters, and writes them back."""
 
@@ -53,6 +55,7 @@ READ_REQUESTED = "read.requested"
 RECORDS_READ = "records.read"
 SYNC_CHANGED = "sync.changed"
 KEY_CHANGED = "key.changed"
+LINK_CHANGED = "link.changed"
 DEAD_LETTER_SUFFIX = ".dlq"
 _PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|sync\.progressed|data\.fetched)\.([^.]+)(?:\.full)?")
 
@@ -128,7 +131,7 @@ def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
         compaction_lag_ms=COMPACTION_LAG_MS,
         description="the full state of a connection",
         producers=("gateway",),
-        consumers=("scheduler", *writer),
+        consumers=("scheduler", *writer, LINKER),
         observers=(DATA_API,),
         events=(ConnectionChanged,),
     )
@@ -146,12 +149,13 @@ def _build_topics(platforms: tuple[str, ...]) -> Iterator[Topic]:
 
 
 def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
-    """Yield the topics that tell readers what has changed, and what the data API must know to answer them."""
+    """Yield the topics that tell readers what has changed, and what services must know to answer or to link them."""
     yield Topic(
         RECORD_CHANGED,
         retention_ms=FEED_RETENTION_MS,
         description="the change feed: records that were created, updated or deleted, in order",
         producers=writer,
+        consumers=(LINKER,),
         observers=(DATA_API, OPERATOR),
         events=(RecordChanged,),
     )
@@ -159,7 +163,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
         READ_REQUESTED,
         retention_ms=FEED_RETENTION_MS,
         description="publish the whole state of this connection",
-        producers=(OPERATOR,),
+        producers=(LINKER, OPERATOR),
         consumers=writer,
         events=(ReadRequested,),
     )
@@ -168,6 +172,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
         retention_ms=FEED_RETENTION_MS,
         description="the whole state of a connection, on request",
         producers=writer,
+        consumers=(LINKER,),
         observers=(OPERATOR,),
         events=(RecordsRead,),
     )
@@ -177,6 +182,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
         retention_ms=FEED_RETENTION_MS,
         description="the state of a connection's syncs",
         producers=("scheduler",),
+        consumers=(LINKER,),
         observers=(DATA_API,),
         events=(SyncChanged,),
     )
@@ -188,6 +194,13 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
         producers=("gateway",),
         observers=(DATA_API,),
         events=(KeysChanged,),
+    )
+    yield Topic(
+        LINK_CHANGED,
+        compact=True,
+        description="the full state of a shop's link with a database of Odoo",
+        producers=(LINKER,),
+        events=(LinkChanged,),
     )
 
 

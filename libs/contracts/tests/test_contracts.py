@@ -19,7 +19,7 @@ from contracts.events import (
 )
 from contracts.headers import build_headers, derive_id
 from contracts.schemas.generation import render_schemas
-from contracts.topics import CONNECTION_CHANGED, KEY_CHANGED, SYNC_CHANGED, list_topics
+from contracts.topics import CONNECTION_CHANGED, KEY_CHANGED, LINK_CHANGED, SYNC_CHANGED, list_topics
 
 
 @pytest.mark.parametrize("name", render_schemas())
@@ -113,7 +113,12 @@ def test_every_topic_with_consumers_has_dead_letters_and_only_states_are_kept_fo
     names = {topic.name for topic in topics}
     consumed = {topic.name for topic in topics if topic.consumers and not topic.name.endswith(".dlq")}
     assert {name.removesuffix(".dlq") for name in names if name.endswith(".dlq")} == consumed
-    assert [topic.name for topic in topics if topic.compact] == [CONNECTION_CHANGED, SYNC_CHANGED, KEY_CHANGED]
+    assert [topic.name for topic in topics if topic.compact] == [
+        CONNECTION_CHANGED,
+        SYNC_CHANGED,
+        KEY_CHANGED,
+        LINK_CHANGED,
+    ]
 
 
 def test_an_error_names_the_field_and_never_its_value() -> None:

@@ -5,7 +5,16 @@ from uuid import uuid4
 
 import pytest
 
-from contracts.topics import CONNECTION_CHANGED, KEY_CHANGED, PARTITIONS, RETENTION_MS, SYNC_CHANGED, Topic, list_topics
+from contracts.topics import (
+    CONNECTION_CHANGED,
+    KEY_CHANGED,
+    LINK_CHANGED,
+    PARTITIONS,
+    RETENTION_MS,
+    SYNC_CHANGED,
+    Topic,
+    list_topics,
+)
 from messaging.brokers import Brokers
 from messaging.provisioning import build_config, create_missing_topics
 from messaging.publisher import EventPublisher
@@ -23,7 +32,7 @@ def test_no_message_outlives_the_retention_of_its_topic(topic: Topic) -> None:
 
 def test_only_states_of_connections_are_compacted() -> None:
     compacted = [topic.name for topic in TOPICS if build_config(topic)["cleanup.policy"] == "compact"]
-    assert compacted == [CONNECTION_CHANGED, SYNC_CHANGED, KEY_CHANGED]
+    assert compacted == [CONNECTION_CHANGED, SYNC_CHANGED, KEY_CHANGED, LINK_CHANGED]
 
 
 def test_a_service_that_was_down_for_three_days_still_reads_every_state_of_a_connection() -> None:

@@ -137,6 +137,16 @@ class Webhooks(Protocol):
         """
 
 
+class Hints(Protocol):
+    """Unsigned requests of a platform's automation which say that records may have changed.
+
+    Their address has a secret token of the connection. They may be early, many, or lost: polls do not depend on them.
+    """
+
+    def parse_records(self, body: bytes) -> Mapping[str, tuple[str, ...]]:
+        """Return the ids of the records that a hint names, by resource; empty for a hint that names none."""
+
+
 class UserRequests(Protocol):
     """Verifies signed requests of the platform's users to remove the app or to delete their data."""
 
@@ -177,6 +187,8 @@ class PlatformAdapter:
     api: AccountApi
     webhooks: Webhooks | None = None
     user_requests: UserRequests | None = None
+    hints: Hints | None = None
+    """None where the platform has no hints, or the installation takes none."""
     own_accounts: OwnAccounts | None = None
     """The accounts that the settings name; None where they name none."""
     own_addresses: Mapping[str, str] = field(default_factory=dict)

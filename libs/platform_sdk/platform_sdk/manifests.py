@@ -133,6 +133,14 @@ class Manifest:
         return self._name_setting("POLL_CRON")
 
     @property
+    def poll_seconds_setting(self) -> str:
+        """The name of the setting with the seconds after which what has changed is read. Not every platform has it.
+
+        Where it is given, the polls of `poll_cron_setting` read everything, and those in between continue the full sync
+        before them."""
+        return self._name_setting("POLL_SECONDS")
+
+    @property
     def redirect_uri_setting(self) -> str:
         """The name of the setting with the URL to which the platform redirects browsers after the consent (OAuth)."""
         return self._name_setting("REDIRECT_URI")

@@ -28,7 +28,7 @@ OWN_SETTINGS: Mapping[str, Check] = {
             *("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_USERNAME"),
             *("KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE"),
             *("GATEWAY_URL", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_PROCESSES"),
-            *("GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL"),
+            *("GATEWAY_INTERNAL_HOST", "GATEWAY_INTERNAL_PORT", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "LINKER_URL"),
             *(
                 "SESSION_TTL_SECONDS",
                 "SESSION_IDLE_SECONDS",
@@ -48,14 +48,18 @@ OWN_SETTINGS: Mapping[str, Check] = {
     ),
     **dict.fromkeys(("SANDBOX_URL", "SANDBOX_RELAYED", "SANDBOX_PUBLIC_URL"), refuse_sandbox),
     **dict.fromkeys(
-        ("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "SPACES_SECRET_KEY", "KAFKA_PASSWORD"), check_secret
+        (
+            *("STATE_TOKEN_SECRET", "GATEWAY_KEY", "SCHEDULER_KEY", "LINKER_KEY"),
+            *("SPACES_SECRET_KEY", "KAFKA_PASSWORD"),
+        ),
+        check_secret,
     ),
     **dict.fromkeys(("TOKEN_ENCRYPTION_KEYS", "ENDPOINT_ENCRYPTION_KEYS"), check_named_secrets),
     "DATA_API_KEYS": check_operator_keys,
     **dict.fromkeys(
         (
             *("DATABASE_URL", "GATEWAY_DATABASE_URL", "SCHEDULER_DATABASE_URL", "SPACES_WRITER_DATABASE_URL"),
-            *("DATA_API_DATABASE_URL", "DATA_API_REPLICA_URL"),
+            *("DATA_API_DATABASE_URL", "DATA_API_REPLICA_URL", "LINKER_DATABASE_URL"),
         ),
         check_url_password,
     ),
@@ -64,8 +68,8 @@ OWN_SETTINGS: Mapping[str, Check] = {
 """Each setting of the product except the platforms', with the check of its value in production."""
 
 _OWN_PREFIXES = (
-    *("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "DATA_API_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_", "POLL_"),
-    "MERCHANT_",
+    *("GATEWAY_", "SCHEDULER_", "SPACES_WRITER_", "DATA_API_", "LINKER_", "SANDBOX_", "WEBHOOK_", "SNAPSHOT_"),
+    *("POLL_", "MERCHANT_"),
 )
 _SIMILARITY = 0.9
 """How similar (0 to 1) an unknown name must be to that of a setting to be taken for a misspelling of it."""

@@ -31,8 +31,25 @@ _REQUIRED_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("DiscountProducts", "products"): _PRODUCTS,
     ("DiscountProducts", "productVariants"): _PRODUCTS,
     ("DiscountCollections", "collections"): _PRODUCTS,
-    ("Mutation", "productUpdate"): ("write_products",),
-    ("Mutation", "productDelete"): ("write_products",),
+    **{
+        ("QueryRoot", name): _PRODUCTS
+        for name in ("productByIdentifier", "productOperation", "metafieldDefinition", "metafieldDefinitions")
+    },
+    ("InventoryItem", "unitCost"): _INVENTORY,
+    **{
+        ("Mutation", name): ("write_products",)
+        for name in (
+            "productSet", "productUpdate", "productDelete", "productVariantsBulkUpdate", "productVariantsBulkCreate",
+            "productVariantsBulkDelete", "productReorderMedia", "tagsAdd", "tagsRemove", "metafieldDefinitionCreate",
+            "metafieldsSet",
+        )
+    },
+    **{
+        ("Mutation", name): ("write_inventory",)
+        for name in (
+            "inventorySetQuantities", "inventoryAdjustQuantities", "inventoryActivate", "inventoryItemUpdate",
+        )
+    },
 }  # fmt: skip
 
 

@@ -12,10 +12,13 @@ from sandbox.client import WebhookClient
 from sandbox.deliveries import Delivery, Dispatcher
 from sandbox.settings import Settings
 from sandbox.shopify import webhooks
+from sandbox.shopify.bulk_runner import BulkRunner
 from sandbox.shopify.engine import Engine
-from sandbox.shopify.routes import admin_api, control, oauth, pages
+from sandbox.shopify.routes import admin_api, control, oauth, pages, uploads
 from sandbox.shopify.shop_registry import ShopRegistry
 from sandbox.shopify.store import ShopStore
+
+_WORK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
@@ -28,14 +31,17 @@ class ShopifySandbox:
     templates: Environment
     store: ShopStore
     client: WebhookClient
+    engine: Engine
     retry_scale: float
     routes: list[Route] = field(default_factory=list)
     registry: ShopRegistry = field(init=False)
+    runner: BulkRunner = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __post_init__(self) -> None:
         self.registry = ShopRegistry(self.store, self._dispatch)
+        self.runner = BulkRunner(self.registry, self.engine)
         self.dispatcher = Dispatcher(
             self.client.post,
             self.registry.record_attempt,
@@ -51,13 +57,24 @@ class ShopifySandbox:
         """
         self._loop = asyncio.get_running_loop()
         self.dispatcher.add(await asyncio.to_thread(self.registry.load_shops_and_deliveries))
-        delivering = asyncio.create_task(self.dispatcher.run())
+        tasks = [asyncio.create_task(self.dispatcher.run()), asyncio.create_task(self._work_in_background())]
         yield
-        delivering.cancel()
-        with suppress(asyncio.CancelledError):
-            await delivering
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await self.client.close()
         self.store.close()
+
+    async def _work_in_background(self) -> None:
+        """Do the work of all shops that Shopify does some time after it has answered, when it is due."""
+        while True:
+            for tenant in self.registry.list_tenants():
+                if tenant.work.is_due():
+                    await asyncio.to_thread(self.registry.apply_due_work, tenant)
+                if tenant.bulk.list_open():
+                    await asyncio.to_thread(self.runner.run_lines, tenant)
+            await asyncio.sleep(_WORK_SECONDS)
 
     def get_clock_skew(self, path: str) -> float | None:
         """Return by how many seconds the `Date` headers are wrong for the shop that the URL path `path` names.
@@ -86,10 +103,12 @@ def build_shopify(settings: Settings, templates: Environment) -> ShopifySandbox:
     """Build the simulated Shopify, for the app whose API key and secret are in `settings`."""
     key, secret = settings.shopify_api_key, settings.shopify_api_secret
     client = WebhookClient(lambda delivery: webhooks.build_headers(delivery, secret))
-    shopify = ShopifySandbox(templates, ShopStore(settings.sandbox_state), client, settings.sandbox_retry_scale)
+    engine = Engine(settings.public_url)
+    shopify = ShopifySandbox(templates, ShopStore(settings.sandbox_state), client, engine, settings.sandbox_retry_scale)
     shopify.routes = [
         *oauth.build_routes(shopify.registry, templates, key, secret),
-        *admin_api.build_routes(shopify.registry, Engine(), key),
+        *admin_api.build_routes(shopify.registry, engine, key),
+        *uploads.build_routes(shopify.registry),
         *control.build_routes(shopify.registry, shopify.dispatcher),
         *pages.build_routes(shopify.registry, templates),
     ]

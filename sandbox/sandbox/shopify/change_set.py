@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.shopify.model import Collection, Discount, Location, Product, Record
+from sandbox.shopify.model import Collection, Discount, Location, MetafieldDefinition, Product, Record
 
 
 @dataclass(slots=True)
@@ -21,7 +21,9 @@ class ChangeSet:
     records: dict[tuple[str, int], Record | None] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def add_changed_record(self, kind: str, record: Product | Collection | Discount | Location) -> None:
+    def add_changed_record(
+        self, kind: str, record: Product | Collection | Discount | Location | MetafieldDefinition
+    ) -> None:
         """Add a new or changed `record` of the given `kind`, such as product, to the records to store."""
         self.records[kind, record.number] = record
 

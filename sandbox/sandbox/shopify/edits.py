@@ -15,9 +15,9 @@ from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.model import Level, Location, Metafield, Option, Product, Variant
 from sandbox.shopify.shops import Shop, get_current_time
 
-FIELD_NAMES = {"productType": "product_type", "descriptionHtml": "description"}
 _PRODUCT_FIELDS = ("title", "handle", "vendor", "product_type", "status", "category")
-_VARIANT_FIELDS = ("title", "price", "compare_at_price", "sku", "barcode", "policy", "tracked")
+_ITEM_FIELDS = ("sku", "tracked", "cost", "weight", "weight_unit")
+_VARIANT_FIELDS = ("title", "price", "compare_at_price", "barcode", "policy", *_ITEM_FIELDS)
 
 
 def touch_product(shop: Shop, changes: ChangeSet, number: int) -> Product | None:
@@ -37,10 +37,10 @@ def _mark_product_changed(changes: ChangeSet, product: Product) -> None:
 def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[str, Any]) -> Product | None:
     """Set `fields` of the product `number`, and return the product; None if it does not exist.
 
-    `fields` may contain the product's own fields such as `title`, `description`, `tags`, `price` (of the first
-    variant), `variants` (a list of dictionaries, each with the number of a variant as `id` and its new fields) and
-    `metafields` (a list of {namespace, key, type, value}). A metafield replaces the one with the same namespace and
-    key, or is added.
+    `fields` may contain the product's own fields such as `title`, `description` (a text), `description_html`, `tags`,
+    `price` (of the first variant), `variants` (a list of dictionaries, each with the number of a variant as `id` and
+    its new fields) and `metafields` (a list of {namespace, key, type, value}). A metafield replaces the one with the
+    same namespace and key, or is added.
     """
     product = shop.products.get(number)
     if product is None:
@@ -50,8 +50,13 @@ def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[
             setattr(product, name, fields[name])
     if "tags" in fields:
         product.tags = sorted(set(fields["tags"]))
+    if "handle" in fields:
+        shop.handles.clear()
     if "description" in fields:
-        product.text = fields["description"]
+        product.text, product.html = fields["description"], None
+    if "description_html" in fields:
+        product.html = fields["description_html"]
+        product.text = sample_texts.strip_html(product.html)
     variant_changes = list(fields.get("variants") or ())
     if "price" in fields:
         variant_changes.append({"id": product.variants[0].number, "price": fields["price"]})
@@ -59,6 +64,7 @@ def update_product(shop: Shop, changes: ChangeSet, number: int, fields: Mapping[
         _update_variant(shop, changes, variant_change)
     for metafield in fields.get("metafields") or ():
         _put_metafield(shop, product, metafield)
+        shop.unique_values.clear()
     shop.invalidate_memberships()
     _mark_product_changed(changes, product)
     return product
@@ -72,7 +78,7 @@ def _update_variant(shop: Shop, changes: ChangeSet, fields: Mapping[str, Any]) -
         if name in fields:
             setattr(variant, name, fields[name])
     variant.updated_at = get_current_time()
-    if "tracked" in fields or "sku" in fields:
+    if any(name in fields for name in _ITEM_FIELDS):
         variant.item_updated_at = variant.updated_at
         changes.add_event_if_subscribed("INVENTORY_ITEMS_UPDATE", webhook_payloads.build_item, variant)
 
@@ -147,6 +153,19 @@ def set_stock_or_disconnect(
     product = shop.products.get(variant.product) if variant is not None else None
     if variant is None or product is None or location is None:
         return None
+    level = set_level(changes, product, variant, location_number, available)
+    if changes.inventory_touches_product:
+        _mark_product_changed(changes, product)
+    return level
+
+
+def set_level(
+    changes: ChangeSet, product: Product, variant: Variant, location_number: int, available: int | None
+) -> Level:
+    """Set the stock of the item of `variant` at a location, as `set_stock_or_disconnect` does, but not the product's
+    `updated_at`. Returns the inventory level.
+    """
+    item = variant.item
     level = next((level for level in variant.levels if level.location == location_number), None)
     if level is None:
         level = Level(item, location_number, 0, get_current_time(), active=False)
@@ -156,8 +175,6 @@ def set_stock_or_disconnect(
     build_body = webhook_payloads.build_disconnected_level if available is None else webhook_payloads.build_level
     changes.add_changed_record("product", product)
     changes.add_event_if_subscribed(topic, build_body, level)
-    if changes.inventory_touches_product:
-        _mark_product_changed(changes, product)
     return level
 
 

@@ -4,7 +4,6 @@ The steps are: parse, validate, compute the cost, throttle, execute, refund the 
 answer has the HTTP status 200, even if it contains errors.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
@@ -22,9 +22,17 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from sandbox.shopify import errors, schema
+from sandbox.shopify import schema
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.fields.context import Context
+from sandbox.shopify.graphql_answers import (
+    build_cost,
+    build_cost_exceeded,
+    build_fake_warning,
+    build_throttled,
+    format_error,
+)
+from sandbox.shopify.mutations.tables import MUTATIONS
 from sandbox.shopify.query_cost import CostParameters
 from sandbox.shopify.query_plan import Plan, Planner, collect_fragments
 from sandbox.shopify.rate_limit import MAXIMUM_COST
@@ -33,7 +41,6 @@ from sandbox.shopify.tenants import Tenant
 
 Body = dict[str, Any]
 _CACHE_SIZE = 400
-_UNDEFINED_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 
 
 @dataclass(slots=True)
@@ -65,11 +72,12 @@ class PreparedRequest:
 class Engine:
     """Executes GraphQL requests of all shops. Callers may use it from any thread.
 
-    It caches parsed queries and their plans (compiled operations).
+    It caches parsed queries and their plans (compiled operations). `public_url` is the URL of the sandbox.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, public_url: str = "") -> None:
         self._schema = schema.load_schema()
+        self._public_url = public_url
         self._documents: OrderedDict[str, DocumentNode | list[Body]] = OrderedDict()
         self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 
@@ -85,8 +93,25 @@ class Engine:
             return {"errors": prepared}
         _count_operation(tenant, prepared)
         requested = prepared.plan.cost.compute_requested(prepared.parameters)
-        refusal = self._reserve_points(tenant, requested)
+        refusal = self._reserve_points(tenant, requested, is_write=is_write(prepared.operation))
         return refusal or self._execute(tenant, request, changes, prepared, requested)
+
+    def is_write(self, request: GraphQLRequest) -> bool:
+        """Return whether `request` is valid and executes a mutation of the shop's data."""
+        prepared = self.prepare_request(request)
+        return not isinstance(prepared, list) and is_write(prepared.operation)
+
+    def execute_unthrottled(self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet) -> Body:
+        """Execute `request` as a row of a bulk operation: without cost. Return `data`, and `errors` if there are any.
+
+        The caller holds the lock of the shop.
+        """
+        prepared = self.prepare_request(request)
+        if isinstance(prepared, list):
+            return {"errors": prepared}
+        context = self.build_context(tenant, request, changes, prepared.parameters)
+        data, field_errors = self._compute_data(prepared, request, context)
+        return {"data": data, "errors": field_errors} if field_errors else {"data": data}
 
     def prepare_request(self, request: GraphQLRequest, *, linear_nodes: bool = False) -> PreparedRequest | list[Body]:
         """Parse and validate `request`. Return it ready for execution, or the list of errors if it is invalid.
@@ -103,19 +128,41 @@ class Engine:
                 return operation
             variables = get_variable_values(self._schema, operation.variable_definitions or (), request.variables)
             if isinstance(variables, list):
-                return [_format_error(error, "INVALID_VARIABLE") for error in variables]
+                return [format_error(error, "INVALID_VARIABLE") for error in variables]
             plan = self._get_plan(request, document, operation, variables)
             parameters = CostParameters(plan.coerce_arguments(variables), linear_nodes)
         except GraphQLError as error:
-            return [_format_error(error)]
+            return [format_error(error)]
         return PreparedRequest(document, operation, plan, parameters)
+
+    def build_context(
+        self, tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters
+    ) -> Context:
+        """Build the context in which the resolvers of one request run."""
+        return Context(
+            shop=tenant.shop,
+            scopes=request.scopes,
+            now=get_current_time(),
+            api_key=request.api_key,
+            version=request.version,
+            subscriptions=tenant.subscriptions,
+            changes=changes,
+            faults=tenant.faults,
+            statistics=tenant.statistics,
+            schedule=tenant.work.schedule,
+            attempts=tenant.attempts,
+            bulk=tenant.bulk,
+            schema=self._schema,
+            public_url=self._public_url,
+            args=[dict(args) for args in parameters.args],
+        )
 
     def _parse_document(self, text: str) -> DocumentNode | list[Body]:
         cached = self._documents.get(text)
         if cached is None:
             document = parse(text)
             problems = validate(self._schema, document, hide_suggestions=True)
-            cached = [_format_error(error) for error in problems] or document
+            cached = [format_error(error) for error in problems] or document
             _cache(self._documents, text, cached)
         return cached
 
@@ -135,17 +182,19 @@ class Engine:
             _cache(self._plans, key, plan)
         return plan
 
-    def _reserve_points(self, tenant: Tenant, requested: int) -> Body | None:
+    def _reserve_points(self, tenant: Tenant, requested: int, *, is_write: bool) -> Body | None:
         """Take the `requested` points from the leaky bucket that is the shop's rate limit.
 
         Returns None on success. If the query is too expensive or throttled, returns the body that refuses it.
         """
         if requested > MAXIMUM_COST:
             tenant.statistics.errors["MAX_COST_EXCEEDED"] += 1
-            return _build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
-        if tenant.faults.use_up_fault("throttle_calls") or not tenant.bucket.reserve_points(requested):
+            return build_cost_exceeded(requested, tenant.bucket.build_throttle_status())
+        is_throttled = tenant.faults.use_up_fault("throttle_calls")
+        is_throttled = is_throttled or (is_write and tenant.faults.use_up_fault("throttle_writes"))
+        if is_throttled or not tenant.bucket.reserve_points(requested):
             tenant.statistics.throttled += 1
-            return _build_throttled(requested, tenant.bucket.build_throttle_status())
+            return build_throttled(requested, tenant.bucket.build_throttle_status())
         return None
 
     def _execute(
@@ -156,7 +205,7 @@ class Engine:
         prepared: PreparedRequest,
         requested: int,
     ) -> Body:
-        context = _build_context(tenant, request, changes, prepared.parameters)
+        context = self.build_context(tenant, request, changes, prepared.parameters)
         data, field_errors = self._compute_data(prepared, request, context)
         if tenant.faults.unknown_forms and data is not None:
             _replace_unknown_forms(data, tenant.faults.unknown_forms)
@@ -169,9 +218,9 @@ class Engine:
         if field_errors:
             body["errors"] = field_errors
         status = tenant.bucket.build_throttle_status()
-        body["extensions"] = {"cost": _build_cost(max(requested, actual), actual, status)}
+        body["extensions"] = {"cost": build_cost(max(requested, actual), actual, status)}
         if context.search or tenant.faults.search_warnings:
-            body["extensions"]["search"] = context.search or [_build_fake_warning(prepared.operation)]
+            body["extensions"]["search"] = context.search or [build_fake_warning(prepared.operation)]
         return body
 
     def _compute_data(
@@ -192,7 +241,7 @@ class Engine:
             self._schema, prepared.document, None, context, request.variables, request.operation_name,
         )  # fmt: skip
         assert isinstance(result, ExecutionResult)
-        return result.data, [_format_error(error) for error in result.errors or ()]
+        return result.data, [format_error(error) for error in result.errors or ()]
 
 
 def _replace_unknown_forms(data: Body, gids: Collection[str]) -> None:
@@ -201,20 +250,6 @@ def _replace_unknown_forms(data: Body, gids: Collection[str]) -> None:
     for index, node in enumerate(nodes):
         if node is not None and node.get("id") in gids:
             nodes[index] = {"__typename": "Novelty", "id": node["id"]}
-
-
-def _build_context(tenant: Tenant, request: GraphQLRequest, changes: ChangeSet, parameters: CostParameters) -> Context:
-    return Context(
-        shop=tenant.shop,
-        scopes=request.scopes,
-        now=get_current_time(),
-        api_key=request.api_key,
-        version=request.version,
-        subscriptions=tenant.subscriptions,
-        changes=changes,
-        faults=tenant.faults,
-        args=[dict(args) for args in parameters.args],
-    )
 
 
 def _cache(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
@@ -232,6 +267,14 @@ def _choose_operation(document: DocumentNode, name: str | None) -> OperationDefi
     return matches[0]
 
 
+def is_write(operation: OperationDefinitionNode) -> bool:
+    """Return whether an operation has a mutation of the shop's data. Those of webhook subscriptions are none."""
+    selections = operation.selection_set.selections
+    return operation.operation is OperationType.MUTATION and any(
+        isinstance(selection, FieldNode) and selection.name.value in MUTATIONS for selection in selections
+    )
+
+
 def _count_operation(tenant: Tenant, prepared: PreparedRequest) -> None:
     statistics, operation = tenant.statistics, prepared.operation
     statistics.operations[operation.name.value if operation.name else "anonymous"] += 1
@@ -241,53 +284,3 @@ def _count_operation(tenant: Tenant, prepared: PreparedRequest) -> None:
     for selection in operation.selection_set.selections:
         name = getattr(selection, "name", None)
         statistics.root_fields[name.value if name is not None else "..."] += 1
-
-
-def _format_error(error: GraphQLError, code: str = "BAD_REQUEST") -> Body:
-    undefined = _UNDEFINED_FIELD.match(error.message)
-    message = f"Field '{undefined[1]}' doesn't exist on type '{undefined[2]}'" if undefined else error.message
-    body: Body = {"message": message}
-    if error.locations:
-        body["locations"] = [{"line": location.line, "column": location.column} for location in error.locations]
-    if error.path:
-        body["path"] = error.path
-    body["extensions"] = error.extensions or {"code": "undefinedField" if undefined else code}
-    return body
-
-
-def _build_cost(requested: int, actual: int | None, status: dict[str, int]) -> Body:
-    return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
-
-
-def _build_throttled(requested: int, status: dict[str, int]) -> Body:
-    extensions = {"code": "THROTTLED", "documentation": f"{errors.DOCS_URL}/rate-limits"}
-    return {
-        "errors": [{"message": "Throttled", "extensions": extensions}],
-        "extensions": {"cost": _build_cost(requested, None, status)},
-    }
-
-
-def _build_cost_exceeded(requested: int, status: dict[str, int]) -> Body:
-    documentation = f"{errors.DOCS_URL}/rate-limits"
-    message = (
-        f"Query cost is {requested}, which exceeds the single query max cost limit ({MAXIMUM_COST}).\n\n"
-        f"See {documentation} for more information on how the cost of a query is calculated."
-    )
-    extensions = {
-        "code": "MAX_COST_EXCEEDED",
-        "cost": requested,
-        "maxCost": MAXIMUM_COST,
-        "documentation": documentation,
-    }
-    return {
-        "errors": [{"message": message, "extensions": extensions}],
-        "extensions": {"cost": _build_cost(requested, None, status)},
-    }
-
-
-def _build_fake_warning(operation: OperationDefinitionNode) -> Body:
-    """Build the search warning that a query without mistakes gets while the fault `search_warnings` is on."""
-    first = operation.selection_set.selections[0]
-    path = getattr(getattr(first, "name", None), "value", "query")
-    warning = {"field": "id", "message": "Invalid search field for this query.", "code": "invalid_field"}
-    return {"path": [path], "query": "", "parsed": {}, "warnings": [warning]}

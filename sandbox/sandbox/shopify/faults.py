@@ -41,6 +41,13 @@ class Faults(BaseModel):
     - `churn_calls`: before how many of the next calls products are created and as many others deleted; -1: before all
       calls. `churn_after_calls` is how many calls are left alone first, `churn_pairs` how many products are created.
     - `unknown_forms`: the gids of records that are answered, by `nodes(ids:)`, as a type that the schema does not have.
+    - `media_seconds`: how long a media is processed; `failing_media`: it fails if its source contains one of these.
+    - `refused_records`: mutations whose arguments have one of these texts, such as a gid or a SKU, get a user error.
+    - `throttle_writes`, `fail_writes`: how many of the next mutations are throttled or fail, without effect; -1: all.
+    - `lost_answers`: how many of the next mutations are executed while their answers break off after they hung for
+      `lost_answer_seconds`.
+    - `bulk_lines_per_second`: how fast bulk operations are; `bulk_stops_after_lines`: after how many lines they fail;
+      `bulk_lost_lines`: how many lines at the end are missing in the result of a completed one.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
     """
 
@@ -80,6 +87,16 @@ class Faults(BaseModel):
     webhooks_reordered: bool = False
     webhooks_delayed_seconds: float = Field(default=0.0, ge=0)
     inventory_touches_product: bool = True
+    media_seconds: float = Field(default=0.2, ge=0)
+    failing_media: list[str] = []
+    refused_records: frozenset[str] = frozenset()
+    throttle_writes: int = 0
+    fail_writes: int = 0
+    lost_answers: int = 0
+    lost_answer_seconds: float = Field(default=0.0, ge=0)
+    bulk_lines_per_second: float | None = Field(default=None, gt=0)
+    bulk_stops_after_lines: int | None = Field(default=None, ge=0)
+    bulk_lost_lines: int = Field(default=0, ge=0)
 
     def distort_list(self, records: list[Numbered]) -> list[Numbered]:
         """Return those of a list's `records` that clients get."""
@@ -103,6 +120,11 @@ class Faults(BaseModel):
     def is_holding(self, ids_read: int) -> bool:
         """Return whether a call has to wait when the shop has read `ids_read` ids so far."""
         return self.hold_after_ids is not None and ids_read >= self.hold_after_ids
+
+    @property
+    def has_write_faults(self) -> bool:
+        """Whether there is a fault because of which the HTTP answer to a mutation differs from that to a query."""
+        return self.fail_writes != 0 or self.lost_answers != 0
 
     def use_up_fault(self, name: str) -> bool:
         """Return whether the fault in the field `name` affects this call. If it does, count the fault down by one.

@@ -171,6 +171,10 @@ def _build_variant(
         policy="CONTINUE" if r() > 0.95 else "DENY",
         tracked=r() > 0.05,
         levels=levels,
+        # Without random numbers of their own: more of these would change every shop that is stored already.
+        cost=f"{cents * 6 // 1_000}.{cents * 6 // 10 % 100:02}" if number % 8 else None,
+        weight=number % 40 * 50.0,
+        weight_unit="GRAMS",
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """The records of a shop. `number` is the number in a record's gid. Times are ISO 8601, in UTC and whole seconds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(slots=True)
@@ -16,12 +15,27 @@ class Level:
 
 
 @dataclass(slots=True)
+class Metafield:
+    """A custom field of a product or a variant. `owner` is a GraphQL MetafieldOwnerType: PRODUCT or PRODUCTVARIANT."""
+
+    number: int
+    namespace: str
+    key: str
+    type: str
+    value: str
+    updated_at: str
+    owner: str = "PRODUCT"
+
+
+@dataclass(slots=True)
 class Variant:
     """A product variant together with its inventory item. In Shopify every variant has exactly one inventory item.
 
     - `item`: the number of the inventory item.
     - `values`: the variant's option values, in the order of the product's options.
     - `levels`: the inventory levels of the item, sorted by location.
+    - `cost`: what the merchant pays for one item, in the shop's currency.
+    - `weight`: in the unit `weight_unit`, a GraphQL WeightUnit.
     """
 
     number: int
@@ -40,6 +54,12 @@ class Variant:
     policy: str = "DENY"
     tracked: bool = True
     levels: list[Level] = field(default_factory=list)
+    taxable: bool = True
+    requires_shipping: bool = True
+    cost: str | None = None
+    weight: float = 0.0
+    weight_unit: str = "KILOGRAMS"
+    metafields: list[Metafield] = field(default_factory=list)
 
     @property
     def available(self) -> int:
@@ -54,7 +74,10 @@ class Variant:
 
 @dataclass(slots=True)
 class Media:
-    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType."""
+    """An image, a video or a 3D model of a product; `content` is a GraphQL MediaContentType.
+
+    `source` is the address from which Shopify fetches it, `url` the one that it has at Shopify once it is READY.
+    """
 
     number: int
     content: str
@@ -62,27 +85,41 @@ class Media:
     status: str
     url: str | None
     updated_at: str
+    source: str | None = None
 
 
 @dataclass(slots=True)
-class Metafield:
-    """A custom field of a product."""
+class MetafieldDefinition:
+    """The type of all metafields with one namespace and key. `owner` is a GraphQL MetafieldOwnerType.
+
+    With `is_unique`, no two records of the owner type have the same value. Metafields of the type id always are unique.
+    """
 
     number: int
+    owner: str
     namespace: str
     key: str
+    name: str
     type: str
-    value: str
-    updated_at: str
+    description: str | None = None
+    is_unique: bool = False
 
 
 @dataclass(slots=True)
 class Option:
-    """One dimension in which the variants of a product differ, such as the size."""
+    """One dimension in which the variants of a product differ, such as the size.
+
+    `value_numbers` are the numbers in the gids of `values`. While it is empty, they follow from the option's number.
+    """
 
     number: int
     name: str
     values: list[str]
+    value_numbers: list[int] = field(default_factory=list)
+
+    def list_value_numbers(self) -> list[int]:
+        """Return the number of each value, in the order of the values."""
+        return self.value_numbers or [self.number * 100 + index for index in range(len(self.values))]
 
 
 @dataclass(slots=True)
@@ -90,7 +127,8 @@ class Product:
     """A product with its variants, media and metafields.
 
     `text` is the description: either the text itself, or the indexes of the sentences in `sample_texts.SENTENCES` that
-    make it up. The functions of `sample_texts` render both forms.
+    make it up. The functions of `sample_texts` render both forms. `html` is a description that was written as HTML;
+    `text` is then its text.
     """
 
     number: int
@@ -108,6 +146,7 @@ class Product:
     variants: list[Variant] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
     metafields: list[Metafield] = field(default_factory=list)
+    html: str | None = None
 
 
 @dataclass(slots=True)
@@ -253,39 +292,4 @@ class Profile:
     sequence: int
 
 
-Record = Product | Collection | Discount | Location | Profile
-
-
-def _load_discount(body: dict[str, Any]) -> Discount:
-    gets = body["gets"]
-    if gets is not None:
-        effect = gets["effect"]
-        gets = Value(**{**gets, "effect": Value(**effect) if effect else None})
-    items = {name: Items(**body[name]) for name in ("gets_items", "buys_items")}
-    codes = {int(number): code for number, code in body["codes"].items()}
-    return Discount(**{**body, **items, "gets": gets, "codes": codes})
-
-
-def _load_product(body: dict[str, Any]) -> Product:
-    variants = [Variant(**{**v, "levels": [Level(**level) for level in v["levels"]]}) for v in body["variants"]]
-    parts = {
-        "variants": variants,
-        "options": [Option(**o) for o in body["options"]],
-        "media": [Media(**m) for m in body["media"]],
-        "metafields": [Metafield(**m) for m in body["metafields"]],
-    }
-    return Product(**{**body, **parts})
-
-
-def load_record(kind: str, body: dict[str, Any]) -> Record:
-    """Build the record of the given `kind` from the JSON `body` that the store keeps.
-
-    `kind` is product, collection, discount, location or profile.
-    """
-    if kind == "product":
-        return _load_product(body)
-    if kind == "discount":
-        return _load_discount(body)
-    if kind == "collection":
-        return Collection(**{**body, "rule": Rule(**body["rule"]) if body["rule"] else None})
-    return Location(**body) if kind == "location" else Profile(**body)
+Record = Product | Collection | Discount | Location | Profile | MetafieldDefinition

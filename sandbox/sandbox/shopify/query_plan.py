@@ -31,8 +31,8 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 
 from sandbox.shopify import access_scopes
-from sandbox.shopify.fields import find_resolver
 from sandbox.shopify.fields.context import Args, Context
+from sandbox.shopify.fields.table import find_resolver
 from sandbox.shopify.query_cost import ConnectionCost, FieldCost, SelectionCost, TypedObject, get_base_cost
 
 Execute = Callable[[Any, Context], Any]

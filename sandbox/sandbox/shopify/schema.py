@@ -6,10 +6,13 @@ from importlib.resources import files
 from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, build_schema, is_abstract_type
+from graphql.execution.values import get_directive_values
 
 from sandbox.shopify import access_scopes
-from sandbox.shopify.fields import find_resolver
 from sandbox.shopify.fields.context import TypedValue
+from sandbox.shopify.fields.table import find_resolver
+from sandbox.shopify.mutations.execution import execute_mutation
+from sandbox.shopify.mutations.tables import MUTATIONS
 
 
 @cache
@@ -25,7 +28,10 @@ def load_schema() -> GraphQLSchema:
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             for name, definition in kind.fields.items():
-                definition.resolve = _build_resolver(kind.name, name, has_args=bool(definition.args))
+                if kind.name == "Mutation" and name in MUTATIONS:
+                    definition.resolve = _build_mutation_resolver(name)
+                else:
+                    definition.resolve = _build_resolver(kind.name, name, has_args=bool(definition.args))
         elif is_abstract_type(kind):
             kind.resolve_type = lambda value, _info, _kind: value.typename
     return schema
@@ -43,3 +49,20 @@ def _build_resolver(type_name: str, field_name: str, *, has_args: bool) -> Calla
         return resolver(source, info.context, args) if has_args else resolver(source, info.context)
 
     return resolve
+
+
+def _build_mutation_resolver(name: str) -> Callable[..., Any]:
+    def resolve(_: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+        access_scopes.check_access("Mutation", name, info.context)
+        info.context.idempotency_key = _read_idempotency_key(info)
+        return execute_mutation(name, MUTATIONS[name], info.context, args, info.return_type)
+
+    return resolve
+
+
+def _read_idempotency_key(info: GraphQLResolveInfo[Any]) -> str | None:
+    """Return the key in the directive @idempotent of a mutation, or None."""
+    directive = info.schema.get_directive("idempotent")
+    assert directive is not None
+    values = get_directive_values(directive, info.field_nodes[0], info.variable_values)
+    return values["key"] if values is not None else None

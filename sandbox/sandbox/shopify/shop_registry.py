@@ -5,10 +5,11 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from sandbox.deliveries import Delivery
-from sandbox.shopify import grants, model, rate_limit, webhook_payloads, webhooks
+from sandbox.shopify import grants, model, rate_limit, stored_records, webhook_payloads, webhooks
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe, generate_shop
+from sandbox.shopify.mutations.media import schedule_processing
 from sandbox.shopify.shops import Shop
 from sandbox.shopify.store import ShopStore, dump_subscriptions
 from sandbox.shopify.tenants import Tenant
@@ -47,7 +48,9 @@ class ShopRegistry:
                 shop.profile = model.Profile(**row["profile"])
             for kind, number, body in self._store.load_records(shop.domain):
                 _restore_record(shop, kind, number, body)
-            self._tenants[shop.domain] = self._build_tenant(recipe, shop, row)
+            tenant = self._build_tenant(recipe, shop, row)
+            self._tenants[shop.domain] = tenant
+            _resume_processing(tenant)
         if not self._tenants:
             for initial in _INITIAL_SHOPS:
                 self.get_or_create_shop(initial)
@@ -106,6 +109,11 @@ class ShopRegistry:
         if deliveries:
             self._dispatch(deliveries)
 
+    def apply_due_work(self, tenant: Tenant) -> None:
+        """Do what is due of the work of a shop in the background, store it and send its webhooks."""
+        for work in tenant.work.take_due():
+            self.apply_edit(tenant, work)
+
     def uninstall(self, tenant: Tenant) -> None:
         """Remove the app from a shop: delete its tokens, send app/uninstalled, then delete its subscriptions."""
 
@@ -162,12 +170,21 @@ class ShopRegistry:
         return tenant
 
 
+def _resume_processing(tenant: Tenant) -> None:
+    """Let those media be processed that were not when the sandbox last stopped."""
+    for product in tenant.shop.products:
+        for media in product.media:
+            if media.status not in ("READY", "FAILED"):
+                schedule_processing(tenant.work.schedule, tenant.faults, product.number, media)
+
+
 def _restore_record(shop: Shop, kind: str, number: int, body: dict[str, Any] | None) -> None:
     """Put a stored record into the generated shop. If `body` is None, delete the generated record instead."""
     tables: dict[str, Any] = {
         "collection": shop.collections, "discount": shop.discounts, "location": shop.locations,
+        "definition": shop.definitions,
     }  # fmt: skip
-    record = model.load_record(kind, body) if body is not None else None
+    record = stored_records.load_record(kind, body) if body is not None else None
     if kind != "product":
         tables[kind].put(record) if record is not None else tables[kind].remove(number)
     elif isinstance(record, model.Product):

@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sandbox.shopify.model import Collection, Discount, Location, Product, Profile, Variant
+from sandbox.shopify.model import Collection, Discount, Location, MetafieldDefinition, Product, Profile, Variant
 
 T = TypeVar("T")
 
@@ -69,6 +69,10 @@ class Shop:
     """The records of one shop. Callers hold `lock` while they read or change them.
 
     Callers call `invalidate_memberships` after every change that may affect which products are in a smart collection.
+    `unique_values` are the products' numbers by the values of a metafield (namespace, key). Those of a metafield are
+    there from the first search for one of them on, as the products' numbers by `handles` are from the first search for
+    a handle on. A product need not have the value or the handle any more. `operations` are the operations that set a
+    product in the background, by number; `open_jobs` the gids of the jobs that are not done yet.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -80,6 +84,11 @@ class Shop:
         self.collections: Table[Collection] = Table(lambda c: c.number)
         self.discounts: Table[Discount] = Table(lambda d: d.number)
         self.locations: Table[Location] = Table(lambda location: location.number)
+        self.definitions: Table[MetafieldDefinition] = Table(lambda definition: definition.number)
+        self.unique_values: dict[tuple[str, str], dict[str, int]] = {}
+        self.handles: dict[str, int] = {}
+        self.operations: dict[int, dict[str, Any]] = {}
+        self.open_jobs: set[str] = set()
         self._member_cache: dict[int, list[int]] = {}
 
     @property
@@ -96,6 +105,8 @@ class Shop:
         """Add or replace a product with all its variants."""
         self._remove_variants(product.number)
         self.products.put(product)
+        if self.handles:
+            self.handles[product.handle] = product.number
         for variant in product.variants:
             self.variants.put(variant)
             self.items.put(variant)

@@ -3,13 +3,17 @@
 from typing import Any
 
 from sandbox import sample_texts
+from sandbox.shopify.bulk_operations import BulkOperation
 from sandbox.shopify.gids import build_gid, build_level_gid
 from sandbox.shopify.model import Collection, Discount, Level, Location, Media, Product, Profile, Variant
 from sandbox.shopify.shops import get_current_time
 
 Body = dict[str, Any]
 MAXIMUM_VARIANTS = 100
-_GROUPS = ("inventory_levels", "inventory_items", "products", "collections", "discounts", "locations", "shop", "app")
+_GROUPS = (
+    "inventory_levels", "inventory_items", "products", "collections", "discounts", "locations", "shop", "app",
+    "bulk_operations",
+)  # fmt: skip
 
 
 def format_topic(topic: str) -> str:
@@ -24,7 +28,7 @@ def build_product(p: Product) -> Body:
     images = [_build_image(p, m, position) for position, m in enumerate(p.media, 1) if m.url]
     return {
         "id": p.number, "admin_graphql_api_id": build_gid("Product", p.number), "title": p.title,
-        "body_html": sample_texts.render_html(p.text),
+        "body_html": p.html if p.html is not None else sample_texts.render_html(p.text),
         "vendor": p.vendor, "product_type": p.product_type, "handle": p.handle, "status": p.status.lower(),
         "tags": ", ".join(p.tags), "created_at": p.created_at, "updated_at": p.updated_at, "template_suffix": None,
         "published_at": p.created_at if p.status == "ACTIVE" else None, "published_scope": "global",
@@ -51,7 +55,7 @@ def _build_variant(v: Variant) -> Body:
         "title": v.title,
         "price": v.price, "compare_at_price": v.compare_at_price, "position": v.position, "sku": v.sku,
         "barcode": v.barcode, "inventory_policy": v.policy.lower(), "inventory_item_id": v.item,
-        "inventory_quantity": v.available, "taxable": True, "created_at": v.created_at, "updated_at": v.updated_at,
+        "inventory_quantity": v.available, "taxable": v.taxable, "created_at": v.created_at, "updated_at": v.updated_at,
         **options,
     }  # fmt: skip
 
@@ -94,8 +98,8 @@ def build_item(v: Variant) -> Body:
     """Build the body of inventory_items/create and inventory_items/update."""
     return {
         "id": v.item, "sku": v.sku, "created_at": v.created_at, "updated_at": v.item_updated_at,
-        "requires_shipping": True,
-        "tracked": v.tracked, "cost": None, "admin_graphql_api_id": build_gid("InventoryItem", v.item),
+        "requires_shipping": v.requires_shipping,
+        "tracked": v.tracked, "cost": v.cost, "admin_graphql_api_id": build_gid("InventoryItem", v.item),
     }  # fmt: skip
 
 
@@ -143,4 +147,13 @@ def build_shop(profile: Profile) -> Body:
         "id": profile.number, "name": profile.name, "email": profile.email, "domain": profile.domain,
         "myshopify_domain": profile.domain, "currency": profile.currency, "iana_timezone": profile.timezone,
         "plan_name": profile.plan, "created_at": profile.created_at, "updated_at": profile.updated_at,
+    }  # fmt: skip
+
+
+def build_bulk_operation(operation: BulkOperation) -> Body:
+    """Build the body of bulk_operations/finish."""
+    return {
+        "admin_graphql_api_id": build_gid("BulkOperation", operation.number), "type": "mutation",
+        "status": operation.status.lower(), "error_code": operation.error_code, "created_at": operation.created_at,
+        "completed_at": operation.completed_at,
     }  # fmt: skip

@@ -28,6 +28,9 @@ from gateway.connect.routes.webhook_challenge import create_challenge_routes
 from gateway.connect.sealed_credentials import CredentialsSealer
 from gateway.erasure.routes import DeletionRequests, create_callback_routes, create_erasure_routes
 from gateway.erasure.service import ErasureService
+from gateway.hints.receiver import HintReceiver
+from gateway.hints.routes import create_hint_routes
+from gateway.hints.tokens import HintTokens
 from gateway.internal.callers import create_caller_dependency
 from gateway.internal.routes import add_error_handlers, create_internal_routes
 from gateway.internal.sync_requests import ManualSyncs
@@ -129,6 +132,16 @@ class Parts:
     def keys(self) -> BrowserKeys:
         """The keys that hash the secrets of browsers: sessions, logins and form tokens."""
         return BrowserKeys(self.settings.state_token_secret.get_secret_value())
+
+    @cached_property
+    def hint_tokens(self) -> HintTokens:
+        """The tokens in the addresses for hints."""
+        return HintTokens(self.settings.state_token_secret.get_secret_value())
+
+    @cached_property
+    def hint_receiver(self) -> HintReceiver:
+        """Collects hints of all platforms."""
+        return HintReceiver(_create_manual_syncs(self).request_hinted_records)
 
     @cached_property
     def cookies(self) -> Cookies:
@@ -241,6 +254,10 @@ def _create_platform_routes(parts: Parts, adapter: PlatformAdapter, erasure: Era
             routes.append(_create_choice_routes(parts, adapter, method, grants))
     if adapter.is_configured and adapter.webhooks:
         routes.append(create_challenge_routes(adapter, adapter.webhooks, parts.refusals))
+    if adapter.is_configured and adapter.hints:
+        routes.append(
+            create_hint_routes(adapter, adapter.hints, parts.hint_tokens, parts.hint_receiver, parts.refusals)
+        )
     if adapter.is_configured and adapter.user_requests:
         routes.append(
             create_callback_routes(
@@ -286,7 +303,16 @@ def _create_internal_application(parts: Parts, tokens: TokenService, checks: Map
     add_error_handlers(internal)
     authenticate_caller = create_caller_dependency(parts.settings.internal_key_hashes)
     internal.include_router(
-        create_internal_routes(tokens, subscriptions, syncs, connector, parts.stores.audit_log, authenticate_caller)
+        create_internal_routes(
+            tokens,
+            subscriptions,
+            syncs,
+            connector,
+            parts.stores.audit_log,
+            parts.hint_tokens,
+            {adapter.slug for adapter in parts.configured_adapters if adapter.hints},
+            authenticate_caller,
+        )
     )
     internal.include_router(
         create_internal_key_routes(

@@ -16,6 +16,8 @@ REAUTHORISE = "reauthorise"
 UNINSTALLED = "uninstalled"
 REDACTED = "redacted"
 CONNECT, MANUAL = "connect", "manual"
+ENDING_SOON_MS = 14 * 86_400_000
+"""How long before the end of access people are warned of it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class Connection:
     def has_refused_login(self) -> bool:
         """Whether it shares a login that the platform has refused, so that it must be connected again."""
         return self.login is not None and self.login.is_refused
+
+    def is_ending_soon(self, now: int) -> bool:
+        """Whether access ends within two weeks after `now` (ms), or has ended, unless somebody signs in again."""
+        return self.readable_until is not None and self.readable_until - now < ENDING_SOON_MS
 
     @property
     def is_live(self) -> bool:

@@ -49,6 +49,7 @@ from platform_sdk.grants import Grant
 from platforms.facebook import connect as facebook_connect
 from platforms.facebook.settings import Settings as FacebookSettings
 from platforms.facebook.tests.fake_graph import APP_ID, APP_SECRET, FakeGraph
+from platforms.odoo import connect as odoo_connect
 from platforms.phpmyadmin import connect as phpmyadmin_connect
 from platforms.shopify import connect as shopify_connect
 from platforms.shopify.admin_api import ShopifySubscription
@@ -356,6 +357,7 @@ class World:
             "phpmyadmin": phpmyadmin_connect.create_adapter(
                 phpmyadmin_connect.Settings(_env_file=None), graph, get_time_ms
             ),
+            "odoo": odoo_connect.create_adapter(odoo_connect.Settings(_env_file=None), graph, get_time_ms),
         }
         if self.has_test_platforms:
             fakes = (self.warehouse, self.office, self.library)

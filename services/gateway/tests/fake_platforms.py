@@ -67,6 +67,13 @@ class FakeApi:
         self.valid_tokens.discard(token)
 
 
+class FakeHints:
+    """Hints whose body is the id of a row."""
+
+    def parse_records(self, body: bytes) -> Mapping[str, tuple[str, ...]]:
+        return {"rows": (body.decode(),)} if body else {}
+
+
 class FakeWarehouse:
     """Databases by name, each with a user's password."""
 
@@ -80,6 +87,7 @@ class FakeWarehouse:
         self.passwords = dict.fromkeys(("stock", "depot.test/1/sho~20p/keys"), "a password of the warehouse")
         self.down = False
         self.checks = 0
+        self.readable_until: int | None = None
 
     async def check_credentials(self, values: Mapping[str, str]) -> Mapping[str, Grant]:
         self.checks += 1
@@ -88,7 +96,8 @@ class FakeWarehouse:
         if self.passwords.get(values["database"]) != values["password"]:
             raise RequestRejectedError(400, "Password is not the one of this database")
         self.api.valid_tokens.add(values["password"])
-        return {values["database"]: Grant(values["password"], ("read_rows",), 1_000, title="The stock")}
+        grant = Grant(values["password"], ("read_rows",), 1_000, title="The stock", readable_until=self.readable_until)
+        return {values["database"]: grant}
 
     def create_adapter(self) -> PlatformAdapter:
         return PlatformAdapter(
@@ -97,6 +106,7 @@ class FakeWarehouse:
             connection_method=self,
             accounts=FakeAccounts("warehouse"),
             api=self.api,
+            hints=FakeHints(),
         )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from gateway.app import get_time_ms
 from gateway.pages.times import format_pause
 from gateway.pages.views import ConnectionView
 
@@ -188,7 +189,7 @@ async def test_a_platform_without_webhooks_is_shown_as_polled_only(world: Any) -
     ("seconds", "words"),
     [
         (None, "at regular times"),
-        (59, "at regular times"),
+        (30, "at least every 30 seconds"),
         (60, "at least once a minute"),
         (900, "at least every 15 minutes"),
         (3600, "at least once an hour"),
@@ -217,6 +218,22 @@ async def test_the_first_sync_of_a_platform_without_webhooks_waits_for_no_delive
     (account,) = (await connect(world)).json()["connections"]
     document = (await world.browser.get(f"/syncs/{account['sync_id']}")).json()
     assert document["webhook_test"] == {"status": "success", "message": "not supported: polled only"}
+
+
+@pytest.mark.parametrize(("days", "is_warned"), [(None, False), (15, False), (13, True), (-1, True)])
+async def test_the_end_of_access_is_shown_and_warned_of_two_weeks_before(
+    world: Any, days: int | None, is_warned: bool
+) -> None:
+    ends_at = None if days is None else get_time_ms() + days * 86_400_000
+    world.warehouse.readable_until = ends_at
+    await connect(world)
+    (document,) = (await world.browser.get("/connections")).json()["connections"]
+    assert (document["readable_until"], document["ends_soon"]) == (ends_at, is_warned)
+    assert (await world.fetch_checkup(NAME)).json()["access_ends_at"] == (ends_at if is_warned else None)
+    page = world.create_browser("text/html")
+    page.cookies.update(dict(world.browser.cookies))
+    shown = (await page.get("/connections")).text
+    assert ("Access until" in shown, "Its access ends on" in shown) == (ends_at is not None, is_warned)
 
 
 async def test_disconnecting_removes_the_token(world: Any) -> None:

@@ -64,11 +64,19 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=SERVICE).run_once, interval=1.0)
 
     def compute_next_poll(connection: str) -> ScheduledRun:
-        cron = settings.get_poll_cron(parse_platform(connection))
-        return compute_next_run(cron, connection, settings.poll_spread_seconds, datetime.now(UTC))
+        platform = parse_platform(connection)
+        return compute_next_run(
+            settings.get_poll_cron(platform),
+            connection,
+            settings.poll_spread_seconds,
+            datetime.now(UTC),
+            changes_seconds=settings.get_poll_seconds(platform),
+        )
 
     def compute_poll_pause(connection: str) -> int:
-        return compute_longest_pause(settings.get_poll_cron(parse_platform(connection)), datetime.now(UTC))
+        platform = parse_platform(connection)
+        cron = settings.get_poll_cron(platform)
+        return settings.get_poll_seconds(platform) or compute_longest_pause(cron, datetime.now(UTC))
 
     registry = CollectorRegistry()
     metrics = SchedulerMetrics(registry, PLATFORMS)

@@ -29,21 +29,34 @@ class ScheduledRun:
 
     slot: datetime
     at: datetime
+    changes_at: datetime | None = None
+    """When what has changed is read next; None where polls at the times of the cron expression are the only ones."""
 
 
 ComputeNextPoll = Callable[[str], ScheduledRun]
 """Takes the name of a connection, and returns its next poll after the current time."""
 
 
-def compute_next_run(cron: str, connection: str, spread_seconds: int, now: datetime) -> ScheduledRun:
+def compute_next_run(
+    cron: str, connection: str, spread_seconds: int, now: datetime, *, changes_seconds: int = 0
+) -> ScheduledRun:
     """Return the connection's first poll (regular full sync) after `now` (UTC). Missed polls are skipped.
 
     Each time that `cron` gives is a slot. The polls of one slot are spread over `spread_seconds`: each connection keeps
-    its own offset from the slot, so that not all connections are due at one moment.
+    its own offset from the slot, so that not all connections are due at one moment. What has changed is read every
+    `changes_seconds` besides, unless these are 0; the connections are spread over them in the same way.
     """
     offset = timedelta(seconds=compute_spread_offset(connection, spread_seconds))
     slot = next(CronSim(cron, now - offset))
-    return ScheduledRun(slot, slot + offset)
+    changes_at = compute_next_changes(connection, changes_seconds, now) if changes_seconds else None
+    return ScheduledRun(slot, slot + offset, changes_at)
+
+
+def compute_next_changes(connection: str, seconds: int, now: datetime) -> datetime:
+    """Return the connection's first time after `now` in a series whose times are `seconds` apart."""
+    offset = compute_spread_offset(connection, seconds)
+    passed = int((now.timestamp() - offset) // seconds)
+    return datetime.fromtimestamp((passed + 1) * seconds + offset, UTC)
 
 
 def compute_longest_pause(cron: str, now: datetime) -> int:

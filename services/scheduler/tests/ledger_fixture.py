@@ -1,6 +1,7 @@
 """The scheduler on a schema of its own with a simulated gateway, and short builders of events."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -59,6 +60,8 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.changes_seconds = 0
+        """After how many seconds what has changed is read; 0 for a platform that has only its daily polls."""
         self.gateway = SimulatedGateway()
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.gateway))
         client = GatewayClient(http, "http://gateway", "key")
@@ -68,13 +71,13 @@ class Ledger:
         self.dispatcher = SyncDispatcher(
             database,
             client,
-            compute_next_poll=schedule_tomorrow,
+            compute_next_poll=self.compute_next_poll,
             wake_outbox=lambda: None,
             record_counts=record_counts,
         )
         self.connections = ConnectionStateHandler(
             transaction,
-            compute_next_poll=schedule_tomorrow,
+            compute_next_poll=self.compute_next_poll,
             wake_dispatcher=lambda: None,
             record_counts=record_counts,
         )
@@ -82,6 +85,11 @@ class Ledger:
         self.progress = ProgressHandler(transaction, wake_outbox=lambda: None, record_counts=record_counts)
         self.data_stored = DataStoredHandler(transaction, wake_outbox=lambda: None, record_counts=record_counts)
         self.dead_letters = DeadLettersHandler(transaction, record_counts=record_counts)
+
+    def compute_next_poll(self, connection: str) -> ScheduledRun:
+        run = schedule_tomorrow(connection)
+        changes_at = datetime.now(UTC) + timedelta(seconds=self.changes_seconds)
+        return replace(run, changes_at=changes_at) if self.changes_seconds else run
 
     async def change_connection(
         self,

@@ -5,7 +5,13 @@ import pytest
 from pydantic import ValidationError
 
 from platforms.registry import PLATFORMS, load_role
-from scheduler.schedule import compute_backoff_seconds, compute_longest_pause, compute_next_run, compute_spread_offset
+from scheduler.schedule import (
+    compute_backoff_seconds,
+    compute_longest_pause,
+    compute_next_changes,
+    compute_next_run,
+    compute_spread_offset,
+)
 from scheduler.settings import SchedulerSettings
 
 DAILY = "0 0 * * *"
@@ -102,6 +108,28 @@ def test_the_environment_wins_over_the_dotenv_file_and_that_over_the_folder(
     monkeypatch.setenv("B_POLL_CRON", "")
     settings = build_settings()
     assert [settings.get_poll_cron(p) for p in ("a", "b", "c")] == ["0 1 * * *", "0 12 * * *", "0 23 * * *"]
+
+
+def test_the_seconds_between_polls_of_changes_are_a_setting_of_each_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [build_settings().get_poll_seconds(platform) for platform in ("shopify", "another", "odoo")] == [0, 0, 30]
+    monkeypatch.setenv("ODOO_POLL_SECONDS", "5")
+    monkeypatch.setenv("ANOTHER_POLL_SECONDS", "60")
+    settings = build_settings()
+    assert [settings.get_poll_seconds(platform) for platform in ("shopify", "another", "odoo")] == [0, 60, 5]
+
+
+def test_polls_of_changes_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODOO_POLL_SECONDS", "0")
+    assert build_settings().get_poll_seconds("odoo") == 0
+    assert compute_next_run(DAILY, "odoo:a/b", 0, NOW).changes_at is None
+
+
+def test_polls_of_changes_keep_their_pace_and_are_spread() -> None:
+    times = [compute_next_changes(f"odoo:{n}", 30, NOW) for n in range(20)]
+    assert all(NOW < at <= NOW + timedelta(seconds=30) for at in times)
+    assert len(set(times)) > 10
+    later = compute_next_changes("odoo:0", 30, times[0])
+    assert later - times[0] == timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(

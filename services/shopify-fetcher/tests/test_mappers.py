@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from linking.records import ExtractOptions
+from platforms.shopify.linking import extract_record
 from shopify_fetcher.chunked_records import Continuation
 from shopify_fetcher.mappers.collections import map_collection
 from shopify_fetcher.mappers.discounts import map_discount
@@ -104,6 +106,13 @@ def test_a_product_and_its_inventory_are_records_of_their_own() -> None:
         "gid://shopify/Location/9",
         "gid://shopify/Location/20",
     ]
+
+
+def test_the_record_of_a_product_is_one_that_links_read() -> None:
+    (shirt,) = select(map_product(build_product(), build_info()), "products")
+    linked = extract_record("products", shirt.id, shirt.body, ExtractOptions())
+    assert linked is not None
+    assert (linked.values["title"], linked.children[0].values["price"]) == ("Shirt", "9.90")
 
 
 def test_a_product_is_found_by_the_skus_of_its_variants_and_by_fields_of_its_own() -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from merchant_sync.access import Access
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from merchant_sync.operating.internal_api import SEE_ALL, InternalApi, count_hidden
-from merchant_sync.operating.terminal import format_age
+from merchant_sync.operating.terminal import format_age, format_time
 from merchant_sync.parts import StackError
 from platforms.registry import PLATFORMS
 
@@ -70,4 +70,7 @@ def _check_connection(api: InternalApi, name: str, remarks: set[str]) -> Finding
     if report["missing"]:
         details = f"{report['message']}; not subscribed: {', '.join(report['missing'])}"
         return report_bad(name, details, _ACTION.format(name))
+    if ends_at := report.get("access_ends_at"):
+        action = "its merchant has to sign in again before, with a new key or consent"
+        return report_warning(name, f"access ends on {format_time(ends_at)}, and nothing can be read then", action)
     return report_good(name, str(report["message"]))

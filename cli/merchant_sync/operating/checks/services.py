@@ -15,6 +15,7 @@ _ADDRESSES = {
     "gateway": "GATEWAY_URL",
     "gateway, internal": "GATEWAY_INTERNAL_URL",
     "scheduler": "SCHEDULER_URL",
+    "linker": "LINKER_URL",
     DATA_API: "DATA_API_URL",
     f"{DATA_API}, internal": get_address_key(DATA_API),
     **{service: get_address_key(service) for service in (SPACES_WRITER, *FETCHERS)},
@@ -23,7 +24,7 @@ _PUBLIC = ("GATEWAY_URL", "DATA_API_URL")
 
 
 def check(access: Access, *, http: httpx.Client) -> Iterator[Finding]:
-    """Check that each service whose URL is known is ready, and that gateway and scheduler accept the operator's keys.
+    """Check that each service whose URL is known is ready, and that it accepts the operator's key where it has one.
 
     For a stack of `make up`, all URLs are known.
     """
@@ -57,6 +58,7 @@ def _check_operator_keys(access: Access) -> Finding:
         with InternalApi(access) as api:
             api.list_connections(limit=1)
             api.check_access_to_gateway()
+            api.list_links()
     except StackError as error:
         return report_bad(subject, str(error), f"set the key here and operator:hash in {HASHES_SETTING} there")
-    return report_good(subject, "gateway and scheduler accept them")
+    return report_good(subject, "gateway, scheduler and linker accept them")

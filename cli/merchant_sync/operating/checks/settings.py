@@ -10,12 +10,13 @@ from pydantic_settings import BaseSettings
 
 from data_api.settings import DataApiSettings
 from gateway.settings import GatewaySettings
+from linker.settings import LinkerSettings
 from merchant_sync.access import Access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks import Finding, report_bad, report_good
-from merchant_sync.parts import DATA_API, GATEWAY, SCHEDULER, SPACES_WRITER
+from merchant_sync.parts import DATA_API, GATEWAY, LINKER, SCHEDULER, SPACES_WRITER
 from platform_sdk.manifests import Manifest
 from platform_sdk.settings import MISSING_SETTINGS
 from platforms.known_settings import list_known_settings
@@ -24,7 +25,7 @@ from service.known_settings import list_setting_errors
 from spaces_writer.settings import WriterSettings
 
 REQUIRED = (
-    *("GATEWAY_URL", "DATA_API_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", *KEY_SETTINGS.values()),
+    *("GATEWAY_URL", "DATA_API_URL", "GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "LINKER_URL", *KEY_SETTINGS.values()),
     "KAFKA_BOOTSTRAP_SERVERS",
     *("SPACES_ACCESS_KEY", "SPACES_SECRET_KEY", "SPACES_BUCKET"),
 )
@@ -64,6 +65,7 @@ def list_settings_classes(manifests: list[Manifest]) -> dict[str, tuple[Settings
         SCHEDULER: (SchedulerSettings,),
         SPACES_WRITER: (WriterSettings,),
         DATA_API: (DataApiSettings,),
+        LINKER: (LinkerSettings,),
         **{
             manifest.fetcher: tuple(_find_classes(f"{manifest.fetcher.replace('-', '_')}.settings"))
             for manifest in manifests

@@ -4,13 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphql import GraphQLSchema
+
+from sandbox.shopify.background_work import Work
+from sandbox.shopify.bulk_operations import BulkOperations
 from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.errors import build_field_error
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.gids import parse_number
+from sandbox.shopify.idempotency import IdempotentCall
 from sandbox.shopify.pagination import NodePage, SortKey, build_page
 from sandbox.shopify.search import Reader, parse_search
 from sandbox.shopify.shops import Shop, Table
+from sandbox.shopify.statistics import Statistics
 from sandbox.shopify.webhooks import Subscriptions
 
 Resolver = str | Callable[..., Any]
@@ -34,6 +40,10 @@ class Context:
     - `search`: warnings about search terms that are not understood.
     - `single_product`: the number of the product that the field `product` reads. Pages of this product's variants may
       be longer than other pages.
+    - `schedule`: lets an edit be made in so many seconds.
+    - `attempts`: the mutations that were executed with an idempotency key, by key; `idempotency_key` is that of the
+      mutation that is executed now.
+    - `public_url`: the URL of the sandbox, with which those of uploads and of results begin.
     """
 
     shop: Shop
@@ -44,9 +54,16 @@ class Context:
     subscriptions: Subscriptions
     changes: ChangeSet
     faults: Faults
+    statistics: Statistics
+    schedule: Callable[[float, Work], None]
+    attempts: dict[str, IdempotentCall]
+    bulk: BulkOperations
+    schema: GraphQLSchema
+    public_url: str
     args: list[Args] = field(default_factory=list)
     search: list[dict[str, Any]] = field(default_factory=list)
     single_product: int | None = None
+    idempotency_key: str | None = None
 
 
 def get_number_key(record: Any) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from sandbox.shopify.fields.context import (
     Args,
     Context,
     Resolver,
+    build_money,
     build_sorted_page,
     count_visible_records,
     get_number_key,
@@ -107,11 +108,17 @@ def _read_quantity(o: tuple[Level, str], _: Context) -> int:
     return o[0].available if o[1] in ("available", "on_hand") else 0
 
 
+def _build_cost(v: Variant, context: Context) -> dict[str, str] | None:
+    # Shopify writes amounts of MoneyV2 with one decimal at least: 12.5, 12.0.
+    return build_money(context, str(float(v.cost))) if v.cost is not None else None
+
+
 FIELDS: dict[str, dict[str, Resolver]] = {
     "InventoryItem": {
         "id": lambda v, _: f"gid://shopify/InventoryItem/{v.item}",
         "legacyResourceId": lambda v, _: str(v.item),
-        "requiresShipping": return_constant(True),
+        "unitCost": _build_cost,
+        "measurement": lambda v, _: v,
         "updatedAt": "item_updated_at",
         "inventoryLevel": _find_level,
         "inventoryLevels": _list_levels,
@@ -119,6 +126,11 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "variant": lambda v, _: v,
         "variants": lambda v, _, args: build_page([v], get_number_key, args),
     },
+    "InventoryItemMeasurement": {
+        "id": lambda v, _: build_gid("InventoryItemMeasurement", v.item),
+        "weight": lambda v, _: v,
+    },
+    "Weight": {"value": "weight", "unit": "weight_unit"},
     "InventoryLevel": {
         "id": lambda o, _: f"gid://shopify/InventoryLevel/{o.location}?inventory_item_id={o.item}",
         "isActive": "active",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox import sample_texts
+from sandbox.shopify import metafields
 from sandbox.shopify.fields.context import (
     Args,
     Context,
@@ -102,21 +103,24 @@ def _list_variants_of_product(p: Product, context: Context, args: Args) -> NodeP
 
 
 def _list_media(p: Product, _: Context, args: Args) -> NodePage:
-    media = [TypedValue(_MEDIA_TYPES[m.content], m) for m in p.media]
-    return build_page(media, lambda t: (t.value.number, t.value.number), args)
+    by_id = args["sortKey"] == "ID"
+    ordered = sorted(p.media, key=get_number_key) if by_id else p.media
+    positions = {m.number: position for position, m in enumerate(ordered)}
+    media = [TypedValue(_MEDIA_TYPES[m.content], m) for m in ordered]
+    return build_page(media, lambda t: (positions[t.value.number], t.value.number), args)
 
 
-def _list_metafields(p: Product, _: Context, args: Args) -> NodePage:
+def _list_metafields(o: Product | Variant, _: Context, args: Args) -> NodePage:
     namespace, keys = args.get("namespace"), args.get("keys")
-    metafields = [m for m in p.metafields if namespace is None or m.namespace == namespace]
+    matches = [m for m in o.metafields if namespace is None or m.namespace == namespace]
     if keys is not None:
-        metafields = [m for m in metafields if m.key in keys or f"{m.namespace}.{m.key}" in keys]
-    return build_page(sorted(metafields, key=get_number_key), get_number_key, args)
+        matches = [m for m in matches if m.key in keys or f"{m.namespace}.{m.key}" in keys]
+    return build_page(sorted(matches, key=get_number_key), get_number_key, args)
 
 
-def _find_metafield(p: Product, _: Context, args: Args) -> Metafield | None:
+def _find_metafield(o: Product | Variant, _: Context, args: Args) -> Metafield | None:
     namespace = args.get("namespace")
-    return next((m for m in p.metafields if m.key == args["key"] and namespace in (None, m.namespace)), None)
+    return next((m for m in o.metafields if m.key == args["key"] and namespace in (None, m.namespace)), None)
 
 
 def _list_collections(p: Product, context: Context, args: Args) -> NodePage:
@@ -140,6 +144,10 @@ def _read_description(p: Product, _: Context, args: Args) -> str:
     return text if limit is None or len(text) <= limit else f"{text[: max(limit - 3, 0)]}..."
 
 
+def _render_html(p: Product, _: Context) -> str:
+    return p.html if p.html is not None else sample_texts.render_html(p.text)
+
+
 def _build_online_url(p: Product, context: Context) -> str | None:
     return f"https://{context.shop.domain}/products/{p.handle}" if p.status == "ACTIVE" else None
 
@@ -151,14 +159,21 @@ def _list_options(p: Product, _: Context, args: Args) -> list[dict[str, Any]]:
             "name": o.name,
             "position": n,
             "values": o.values,
-            "optionValues": _list_option_values(o),
+            "optionValues": _list_option_values(p, o, n - 1),
         }
         for n, o in enumerate(p.options[: args.get("first")], 1)
     ]
 
 
-def _list_option_values(o: Option) -> list[dict[str, Any]]:
-    return [{"id": build_gid("ProductOptionValue", o.number * 100 + n), "name": v} for n, v in enumerate(o.values)]
+def _list_option_values(p: Product, o: Option, index: int) -> list[dict[str, Any]]:
+    return [
+        {"id": build_gid("ProductOptionValue", number), "name": name, "product": p, "index": index}
+        for number, name in zip(o.list_value_numbers(), o.values, strict=True)
+    ]
+
+
+def _has_variants(o: dict[str, Any], _: Context) -> bool:
+    return any(v.values[o["index"]] == o["name"] for v in o["product"].variants)
 
 
 def _list_selected_options(v: Variant, context: Context) -> list[dict[str, str]]:
@@ -194,7 +209,6 @@ _MEDIA: dict[str, Resolver] = {
     "mimeType": return_constant("image/jpeg"),
     "image": _build_image,
 }
-_EMPTY_PAGE = NodePage((), False, False, get_number_key)
 
 
 def _build_media_fields(kind: str) -> dict[str, Resolver]:
@@ -206,8 +220,8 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "id": lambda p, _: f"gid://shopify/Product/{p.number}",
         "legacyResourceId": lambda p, _: str(p.number),
         "description": _read_description,
-        "descriptionHtml": lambda p, _: sample_texts.render_html(p.text),
-        "bodyHtml": lambda p, _: sample_texts.render_html(p.text),
+        "descriptionHtml": _render_html,
+        "bodyHtml": _render_html,
         "onlineStoreUrl": _build_online_url,
         "onlineStorePreviewUrl": _build_online_url,
         "category": _build_category,
@@ -242,12 +256,11 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "selectedOptions": _list_selected_options,
         "inventoryItem": lambda v, _: v,
         "product": lambda v, context: context.shop.products.get(v.product),
-        "taxable": return_constant(True),
-        "metafield": lambda _, __, ___: None,
-        "metafields": lambda _, __, ___: _EMPTY_PAGE,
+        "metafield": _find_metafield,
+        "metafields": _list_metafields,
     },
     "ProductOption": {name: read_key(name) for name in ("id", "name", "position", "values", "optionValues")},
-    "ProductOptionValue": {"id": read_key("id"), "name": read_key("name"), "hasVariants": return_constant(True)},
+    "ProductOptionValue": {"id": read_key("id"), "name": read_key("name"), "hasVariants": _has_variants},
     "SelectedOption": {"name": read_key("name"), "value": read_key("value")},
     "ProductPriceRangeV2": {name: read_key(name) for name in ("minVariantPrice", "maxVariantPrice")},
     "MoneyV2": {"amount": read_key("amount"), "currencyCode": read_key("currencyCode")},
@@ -265,8 +278,9 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "legacyResourceId": lambda m, _: str(m.number),
         "jsonValue": "value",
         "createdAt": "updated_at",
-        "ownerType": return_constant("PRODUCT"),
-        "compareDigest": lambda m, _: f"{hash((m.type, m.value)) & 0xFFFFFFFF:08x}",
+        "ownerType": "owner",
+        "compareDigest": lambda m, _: metafields.compute_digest(m),
+        "definition": lambda m, context: metafields.find_definition(context.shop, m.owner, m.namespace, m.key),
     },
     **{kind: _build_media_fields(kind) for kind in _MEDIA_TYPES.values()},
     "MediaPreviewImage": {"image": read_key("image"), "status": read_key("status")},

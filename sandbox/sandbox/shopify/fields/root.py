@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.shopify import edits
 from sandbox.shopify.errors import build_access_denied_error, build_field_error
 from sandbox.shopify.fields import collections, discounts, inventory, products, subscriptions
 from sandbox.shopify.fields.context import (
@@ -17,6 +16,7 @@ from sandbox.shopify.fields.context import (
 )
 from sandbox.shopify.gids import build_gid, parse_gid
 from sandbox.shopify.model import Discount
+from sandbox.shopify.mutations.tables import MUTATIONS, QUERIES
 from sandbox.shopify.versions import VERSIONS
 
 _TABLES = {
@@ -119,22 +119,6 @@ def _read_level(_: Any, context: Context, args: Args) -> Any:
     return node.value if node is not None and node.typename == "InventoryLevel" else None
 
 
-def _update_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    body = args.get("product") or {}
-    fields = {edits.FIELD_NAMES.get(name, name): value for name, value in body.items() if name != "id"}
-    number = parse_gid_number(body.get("id") or "", "Product")
-    product = edits.update_product(context.shop, context.changes, number, fields)
-    errors = [] if product is not None else [{"field": ["id"], "message": "Product does not exist"}]
-    return {"product": product, "userErrors": errors}
-
-
-def _delete_product(_: Any, context: Context, args: Args) -> dict[str, Any]:
-    gid = args["input"]["id"]
-    product = edits.delete_product(context.shop, context.changes, parse_gid_number(gid, "Product"))
-    errors = [] if product else [{"field": ["id"], "message": "Product does not exist"}]
-    return {"deletedProductId": gid if product else None, "shop": context.shop, "userErrors": errors}
-
-
 def _list_scopes(_: Any, context: Context) -> list[dict[str, str]]:
     return [{"handle": scope, "description": scope.replace("_", " ").capitalize()} for scope in sorted(context.scopes)]
 
@@ -203,10 +187,9 @@ FIELDS: dict[str, dict[str, Resolver]] = {
         "webhookSubscriptionsCount": subscriptions.count_subscriptions,
         "currentAppInstallation": lambda _, context: context,
         "publicApiVersions": _list_versions,
+        **QUERIES,
     },
-    "Mutation": {**subscriptions.MUTATIONS, "productUpdate": _update_product, "productDelete": _delete_product},
-    "ProductUpdatePayload": {"product": read_key("product"), "userErrors": read_key("userErrors")},
-    "ProductDeletePayload": {name: read_key(name) for name in ("deletedProductId", "shop", "userErrors")},
+    "Mutation": {**subscriptions.MUTATIONS, **MUTATIONS},
     "Shop": _SHOP,
     "Domain": {
         "id": lambda o, _: build_gid("Domain", o.profile.number),

@@ -86,7 +86,6 @@ FIELDS: dict[str, dict[str, Resolver]] = {
     "WebhookSubscriptionDeletePayload": {
         name: read_key(name) for name in ("deletedWebhookSubscriptionId", "userErrors")
     },
-    "UserError": {"field": read_key("field"), "message": read_key("message")},
     "WebhookSubscription": {
         "id": lambda s, _: build_gid("WebhookSubscription", s.number),
         "legacyResourceId": lambda s, _: str(s.number),

@@ -50,11 +50,18 @@ class _AdminApi:
         graphql_request = _parse_request(sent, version, self._api_key, _get_effective_scopes(tenant))
         if graphql_request is None:
             return build_json_response({"errors": {"query": "Required parameter missing or invalid"}}, 400)
+        faults = tenant.faults
+        is_write = faults.has_write_faults and await asyncio.to_thread(self._engine.is_write, graphql_request)
+        if is_write and faults.use_up_fault("fail_writes"):
+            return _build_failure(tenant)
         body = await asyncio.to_thread(self._execute, tenant, graphql_request)
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": str(uuid.uuid4())}
-        faults = tenant.faults
-        tenant.statistics.errors["truncated"] += faults.truncate_body
-        return build_response(body, headers, truncated=faults.truncate_body, hanging=faults.hang_mid_body_seconds)
+        is_lost = is_write and faults.use_up_fault("lost_answers")
+        if is_lost:
+            await asyncio.sleep(faults.lost_answer_seconds)
+        is_truncated = faults.truncate_body or is_lost
+        tenant.statistics.errors["truncated"] += is_truncated
+        return build_response(body, headers, truncated=is_truncated, hanging=faults.hang_mid_body_seconds)
 
     async def uninstall(self, request: Request) -> Response:
         """Uninstall the app from the shop, with the same effects as when the merchant removes it."""
@@ -112,9 +119,7 @@ def _parse_request(body: bytes, version: str, api_key: str, scopes: frozenset[st
 def _build_fault_response(tenant: Tenant) -> Response | None:
     faults = tenant.faults
     if faults.use_up_fault("fail_calls") or random.random() < faults.fail_ratio:
-        tenant.statistics.errors[f"http_{faults.fail_status}"] += 1
-        headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
-        return Response(HTML_ERROR_PAGE, faults.fail_status, headers, "text/html")
+        return _build_failure(tenant)
     if faults.html_body:
         tenant.statistics.errors["html"] += 1
         return Response(HTML_ERROR_PAGE, 200, media_type="text/html")
@@ -124,3 +129,11 @@ def _build_fault_response(tenant: Tenant) -> Response | None:
         extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": str(uuid.uuid4())}
         return build_json_response({"errors": [{"message": message, "extensions": extensions}]})
     return None
+
+
+def _build_failure(tenant: Tenant) -> Response:
+    """Build the error that the faults of the shop give to a call that fails."""
+    faults = tenant.faults
+    tenant.statistics.errors[f"http_{faults.fail_status}"] += 1
+    headers = {"Retry-After": str(faults.retry_after)} if faults.retry_after is not None else None
+    return Response(HTML_ERROR_PAGE, faults.fail_status, headers, "text/html")

@@ -87,6 +87,7 @@ class _ControlApi:
             ("POST", "/deliveries/release", self.release_retries),
             ("GET", "/statistics", self.show_statistics),
             ("DELETE", "/statistics", self.reset_statistics),
+            ("GET", "/writes", self.list_writes),
         ]
 
     def list_record_handlers(self) -> list[tuple[str, str, Handler]]:
@@ -266,6 +267,20 @@ class _ControlApi:
             | {"held_calls": tenant.held_calls}
             | {"pending_deliveries": self._dispatcher.count_pending()}
         )
+
+    async def list_writes(self, request: Request, tenant: Tenant, _: Any) -> Response:
+        """List the newest `?limit=` (default 1000) mutations of the shop's data, oldest first.
+
+        `?mutation=` is the name of the ones to list, `?gid=` a record that they name.
+        """
+        query = request.query_params
+        matches = [
+            write
+            for write in list(tenant.statistics.write_log)
+            if query.get("mutation", write["mutation"]) == write["mutation"]
+            and ("gid" not in query or query["gid"] in write["gids"])
+        ]
+        return build_json_response({"total": len(matches), "writes": matches[-int(query.get("limit", "1000")) :]})
 
     async def reset_statistics(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Set all counts of the shop's calls, points and webhooks to zero."""

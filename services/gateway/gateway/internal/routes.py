@@ -1,5 +1,6 @@
 """The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators, readers."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -8,8 +9,11 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from contracts.events import parse_platform
 from gateway.audit import StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
+from gateway.hints.routes import build_hint_path
+from gateway.hints.tokens import HintTokens
 from gateway.internal.callers import AuthenticateCaller, require_permission
 from gateway.internal.permissions import can_ensure_subscriptions, can_get_token, can_operate, can_refresh
 from gateway.internal.sync_requests import ManualSyncs, ReaderKey
@@ -89,11 +93,13 @@ def create_internal_routes(
     syncs: ManualSyncs,
     connector: ClientCredentialsConnector,
     audit_log: AuditLogStore,
+    hint_tokens: HintTokens,
+    hinting: Collection[str],
     authenticate_caller: AuthenticateCaller,
 ) -> APIRouter:
     """Return the routes under `/internal`, except those for keys. They answer 403 when the caller lacks the permission.
 
-    `authenticate_caller` returns the name of a request's caller.
+    `hinting` are the platforms of which hints are taken. `authenticate_caller` returns the name of a request's caller.
     """
     routes = APIRouter(prefix="/internal")
     Caller = Annotated[str, Depends(authenticate_caller)]
@@ -146,7 +152,17 @@ def create_internal_routes(
     @routes.get("/connections/{connection:path}/checkup")
     async def inspect_subscriptions(connection: str, caller: Caller) -> dict[str, object]:
         require_permission(can_operate(caller))
-        return await subscriptions.inspect(connection)
+        ends_at = await tokens.find_access_end(connection)
+        return {**await subscriptions.inspect(connection), "access_ends_at": ends_at}
+
+    @routes.get("/connections/{connection:path}/hint")
+    async def show_hint_path(connection: str, caller: Caller) -> dict[str, object]:
+        require_permission(can_operate(caller))
+        platform = parse_platform(connection)
+        if platform not in hinting:
+            raise RequestRejectedError(400, f"no hints of {platform} are taken: see {platform.upper()}_HINTS")
+        epoch = await syncs.get_live_epoch(connection)
+        return {"path": build_hint_path(platform, hint_tokens.make(connection, epoch))}
 
     @routes.post("/platforms/{platform}/connect")
     async def connect(platform: str, caller: Caller) -> dict[str, object]:

@@ -22,6 +22,8 @@ from gateway.store.connections import ConnectionStore, LockedConnection
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import ConnectionEndedError, NotFoundError, RequestRejectedError
 
+HINT = "hint"
+"""The cause of syncs that hints have asked for."""
 log = structlog.get_logger()
 MERCHANT_SYNC_SECONDS = 600
 """The seconds between two full syncs of one connection that merchants request."""
@@ -179,6 +181,31 @@ class ManualSyncs:
             await locked.record(AuditEntry(Action.REQUEST_SYNC, name, actor, details))
         log.info("records requested", connection=name, sync_id=str(request.sync_id))
         return request.sync_id
+
+    async def request_hinted_records(self, name: str, epoch: int, records: Mapping[str, tuple[str, ...]]) -> None:
+        """Request a sync of the records that hints have named, if the connection is connected in this epoch.
+
+        The ids are not checked: the fetcher reports those that name no record.
+        """
+        async with self._connections.lock(name) as locked:
+            row = locked.row
+            if row is None or not row.is_live or row.epoch != epoch:
+                return
+            request = SyncRequested(
+                sync_id=uuid4(),
+                connection=name,
+                epoch=epoch,
+                cause=HINT,
+                records=dict(records),
+                requested_at=self._now(),
+            )
+            await locked.request_sync(request)
+        log.info("hints taken", connection=name, sync_id=str(request.sync_id))
+
+    async def get_live_epoch(self, name: str) -> int:
+        """Return the epoch of a connection. Raises NotFoundError and ConnectionEndedError like the other methods."""
+        async with self._connections.lock(name) as locked:
+            return _require_live(locked.row).epoch
 
     async def _start_full_sync(
         self,

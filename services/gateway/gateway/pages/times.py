@@ -13,13 +13,13 @@ def format_date(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
 
 
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
+_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def format_pause(seconds: int | None) -> str:
     """Return how often something happens with pauses of so many seconds at most, such as `at least once an hour`.
 
-    It is `at regular times` for None and for pauses that are shorter than a minute.
+    It is `at regular times` for None.
     """
     for unit, length in _UNITS:
         if seconds is not None and seconds >= length:

@@ -186,6 +186,8 @@ class ConnectionDocument(ResponseModel):
     open_full_sync: SyncView | None = Field(description="Its full sync that is queued or running")
     syncs: list[SyncView]
     wanted_sync: UUID | None = Field(description="The full sync that the last consent or an operator requested")
+    readable_until: Timestamp
+    ends_soon: bool = Field(description="Its access ends within 14 days unless its merchant signs in again")
     login_url: str = Field(description="Where it is connected again; empty where only the operator connects it")
     prove_url: str = Field(description="Where its merchant signs in to prove it; empty where nobody can")
     can_act: bool = Field(description="The sign-in is fresh enough to disconnect or delete it")
@@ -282,6 +284,8 @@ def build_connection_document(
         open_full_sync=view.open_full_sync if view else None,
         syncs=view.syncs if view else [],
         wanted_sync=row.wanted_sync,
+        readable_until=row.readable_until,
+        ends_soon=row.is_live and row.is_ending_soon(now),
         login_url=build_sign_in_path(adapter, account, Purpose.CONNECT),
         prove_url=build_sign_in_path(adapter, account, Purpose.PROVE),
         can_act=can_act,

@@ -104,6 +104,14 @@ class TokenService:
         await self._end_sharing_connections(row, deadline)
         return self._build_response(row)
 
+    async def find_access_end(self, name: str) -> int | None:
+        """Return when access to a connection ends (ms) if that is soon; None if it is not, or not known.
+
+        Raises NotFoundError when there is no such connection.
+        """
+        row = _require_row(await self._connections.find(name))
+        return row.readable_until if row.is_ending_soon(self._now()) else None
+
     async def replace_token(self, name: str, rejected_token_sha256: str) -> TokenResponse:
         """Return another token after the platform rejected the token with this hash.
 

@@ -65,6 +65,7 @@ ON CONFLICT (connection) DO UPDATE SET
     refused_probes = CASE WHEN {_IS_SAME_GRANT} THEN connections.refused_probes ELSE 0 END,
     poll_slot = CASE WHEN EXCLUDED.state = 'connected' THEN connections.poll_slot END,
     next_poll_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_poll_at END,
+    next_changes_at = CASE WHEN EXCLUDED.state = 'connected' THEN connections.next_changes_at END,
     previous_sync = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.previous_sync END,
     previous_state = CASE WHEN EXCLUDED.epoch = connections.epoch THEN connections.previous_state END
 """)
@@ -81,9 +82,16 @@ ORDER BY next_poll_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 # Without a change nothing is written: at each start of the service the polls of all connections are computed anew.
 _SCHEDULE_POLL = text("""
-UPDATE connections SET poll_slot = :slot, next_poll_at = :at
-WHERE connection = :connection AND (poll_slot IS DISTINCT FROM :slot OR next_poll_at IS DISTINCT FROM :at)
+UPDATE connections SET poll_slot = :slot, next_poll_at = :at, next_changes_at = :changes_at
+WHERE connection = :connection AND (
+    poll_slot IS DISTINCT FROM :slot OR next_poll_at IS DISTINCT FROM :at
+    OR next_changes_at IS DISTINCT FROM CAST(:changes_at AS timestamptz))
 """)
+_LOCK_CHANGES_DUE = text(f"""
+SELECT {_COLUMNS} FROM connections WHERE state = 'connected' AND next_changes_at <= now()
+ORDER BY next_changes_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_SCHEDULE_CHANGES = text("UPDATE connections SET next_changes_at = :changes_at WHERE connection = :connection")
 _LOCK_NOT_DUE = text("""
 SELECT connection FROM connections WHERE state = 'connected' AND (next_poll_at IS NULL OR next_poll_at > now())
 FOR UPDATE
@@ -95,7 +103,8 @@ WHERE connection > :after AND starts_with(connection, :prefix)
 ORDER BY connection LIMIT :limit
 """)
 _CLEAR = text("""
-UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, upload = NULL, upload_sequence = -1, upload_check = 0,
+UPDATE connections SET poll_slot = NULL, next_poll_at = NULL, next_changes_at = NULL,
+    upload = NULL, upload_sequence = -1, upload_check = 0,
     failed_upload = NULL, next_upload_at = NULL, guarded_sync = NULL, guarded_records = NULL, guarded_of = NULL,
     full_read_epoch = NULL, redacted_epoch = :epoch, erased_at = NULL,
     unsubscribed_sync = NULL, webhooks_due_at = NULL, webhook_attempts = 0,
@@ -180,8 +189,19 @@ async def lock_not_due(tx: AsyncConnection) -> list[str]:
 
 
 async def schedule_poll(tx: AsyncConnection, connection: str, run: ScheduledRun) -> None:
-    """Store when the connection's next poll (regular full sync) starts."""
-    await tx.execute(_SCHEDULE_POLL, {"connection": connection, "slot": run.slot, "at": run.at})
+    """Store when the connection's next poll (regular full sync) starts, and when what has changed is read next."""
+    times = {"slot": run.slot, "at": run.at, "changes_at": run.changes_at}
+    await tx.execute(_SCHEDULE_POLL, {"connection": connection, **times})
+
+
+async def lock_changes_due(tx: AsyncConnection, limit: int) -> list[LedgerConnection]:
+    """Return at most `limit` connections of which what has changed is to be read now, and lock them like `lock_due`."""
+    return [LedgerConnection(*row) for row in (await tx.execute(_LOCK_CHANGES_DUE, {"limit": limit})).all()]
+
+
+async def schedule_changes(tx: AsyncConnection, connection: str, changes_at: datetime | None) -> None:
+    """Store when what has changed is read next; None for not any more."""
+    await tx.execute(_SCHEDULE_CHANGES, {"connection": connection, "changes_at": changes_at})
 
 
 async def clear(tx: AsyncConnection, connection: str, redacted_epoch: int) -> None:

@@ -46,8 +46,11 @@ sync_id, connection, epoch, cause, state, step, cursor, attempts, read_completed
 previous_sync, previous_state
 """
 _IS_OPEN = "mode = 'full' AND coalesced_into IS NULL AND state IN ('queued', 'running')"
-# A running full sync may have skipped already what a sign-in or new scope makes readable.
-_IS_COVERING = "(state = 'queued' OR CAST(:cause AS text) <> 'connect')"
+READS_ALL = ("connect", "whole_poll")
+"""The causes of full syncs that read everything."""
+_READS_ALL = ", ".join(f"'{cause}'" for cause in READS_ALL)
+# A running full sync may have skipped already what a sign-in or new scope makes readable, or continue another one.
+_IS_COVERING = f"(state = 'queued' OR CAST(:cause AS text) NOT IN ({_READS_ALL}))"
 _IS_OWN = "connection = :connection AND sync_id = :sync_id"
 
 _OPEN = text(f"""
@@ -83,13 +86,13 @@ WHERE {_IS_OWN}
 """)
 # A full sync for a sign-in may read what was not readable before, and one with which incremental syncs end brings what
 # these could not read: it reads everything.
-_CHOOSE_PREVIOUS = text("""
+_CHOOSE_PREVIOUS = text(f"""
 UPDATE syncs SET (previous_sync, previous_state) = (
     SELECT c.previous_sync, c.previous_state FROM connections c
     WHERE c.connection = syncs.connection AND c.epoch = syncs.epoch AND NOT EXISTS (
         SELECT 1 FROM syncs AS served WHERE served.connection = syncs.connection
           AND (served.sync_id = syncs.sync_id OR served.coalesced_into = syncs.sync_id)
-          AND (served.mode = 'incremental' OR served.cause = 'connect')))
+          AND (served.mode = 'incremental' OR served.cause IN ({_READS_ALL}))))
 WHERE connection = :connection AND sync_id = :sync_id RETURNING previous_sync, previous_state
 """)
 _RECORD_PREVIOUS = text("""
@@ -138,7 +141,7 @@ async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, 
     """Open a full sync, or coalesce it into one that is already open. Return False if it was stored already.
 
     A coalesced full sync reads nothing itself: it ends with the full sync into which it was coalesced. That is the one
-    that has not begun, if there are two. One with the cause `connect` is coalesced into no other.
+    that has not begun, if there are two. One of the causes `READS_ALL` is coalesced into none that runs.
     """
     values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
     # The third statement is needed when the open full sync ends between the first two.
@@ -146,6 +149,12 @@ async def open_or_coalesce(tx: AsyncConnection, sync_id: UUID, connection: str, 
         if (await tx.execute(statement, values)).scalar() is not None:
             return True
     return False
+
+
+async def open_unless_open(tx: AsyncConnection, sync_id: UUID, connection: str, epoch: int, cause: str) -> bool:
+    """Open a full sync if none of the connection is open. Return whether it was opened."""
+    values = {"sync_id": sync_id, "connection": connection, "epoch": epoch, "cause": cause}
+    return (await tx.execute(_OPEN, values)).scalar() is not None
 
 
 async def claim_due(tx: AsyncConnection, limit: int) -> list[FullSync]:

@@ -105,6 +105,16 @@ _PRUNE = text("""
 DELETE FROM syncs
 WHERE finished_at < now() - CASE mode WHEN 'incremental' THEN interval '7 days' ELSE interval '90 days' END
 """)
+# Of a connection that is polled every few seconds these would be the most of what the ledger has. The latest stays.
+_PRUNE_QUIET_POLLS = text("""
+DELETE FROM syncs USING connections c
+WHERE c.connection = syncs.connection AND c.next_changes_at IS NOT NULL
+  AND syncs.cause = 'poll' AND syncs.mode = 'full' AND syncs.state = 'success'
+  AND syncs.changed = 0 AND syncs.deleted = 0 AND syncs.finished_at < now() - interval '5 minutes'
+  AND EXISTS (SELECT 1 FROM syncs AS later WHERE later.connection = syncs.connection
+    AND later.mode = 'full' AND later.state = 'success' AND later.requested_at > syncs.requested_at)
+  AND NOT EXISTS (SELECT 1 FROM syncs AS served WHERE served.coalesced_into = syncs.sync_id)
+""")
 _PRUNE_STEPS = text("""
 DELETE FROM steps USING syncs WHERE steps.sync_id = syncs.sync_id AND syncs.finished_at < now() - interval '7 days'
 """)
@@ -308,7 +318,9 @@ def _build_open_requests(rows: Iterable[Row[Any]]) -> list[OpenRequest]:
 async def prune(tx: AsyncConnection) -> None:
     """Delete old rows: incremental syncs and the steps of full syncs after 7 days, full syncs after 90 days.
 
-    The time counts from the moment at which the sync finished.
+    Polls of changes that found none are deleted after 5 minutes. The time counts from the moment at which the sync
+    finished.
     """
+    await tx.execute(_PRUNE_QUIET_POLLS)
     await tx.execute(_PRUNE_STEPS)
     await tx.execute(_PRUNE)

@@ -98,6 +98,7 @@ class SyncDispatcher:
         Raises UnavailableError when the database does not answer.
         """
         await self.start_polls()
+        await self.start_polls_of_changes()
         await self._enqueue_due_requests()
         if time.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = time.monotonic()
@@ -139,10 +140,28 @@ class SyncDispatcher:
             for row in due:
                 slot = row.poll_slot or datetime.now(UTC)
                 sync_id = derive_id("poll", row.connection, slot.isoformat())
-                await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, "poll")
+                run = self._compute_next_poll(row.connection)
+                cause = "poll" if run.changes_at is None else "whole_poll"
+                await full_syncs.open_or_coalesce(tx, sync_id, row.connection, row.epoch, cause)
                 if row.blocked is None:
                     await owed_syncs.make_due(tx, row.connection)
-                await connections.schedule_poll(tx, row.connection, self._compute_next_poll(row.connection))
+                await connections.schedule_poll(tx, row.connection, run)
+        return len(due)
+
+    async def start_polls_of_changes(self, limit: int = 200) -> int:
+        """Open a full sync for each connection of which what has changed is due, at most `limit`.
+
+        None is opened where one is open already, which brings the changes or is followed by the next poll, and where
+        the account is blocked. Return how many were due.
+        """
+        async with self._database.transaction() as tx:
+            due = await connections.lock_changes_due(tx, limit)
+            for row in due:
+                changes_at = self._compute_next_poll(row.connection).changes_at
+                if changes_at is not None and row.blocked is None:
+                    sync_id = derive_id("poll of changes", row.connection, changes_at.isoformat())
+                    await full_syncs.open_unless_open(tx, sync_id, row.connection, row.epoch, "poll")
+                await connections.schedule_changes(tx, row.connection, changes_at)
         return len(due)
 
     async def _enqueue_due_requests(self) -> None:
@@ -205,6 +224,10 @@ class SyncDispatcher:
         In this order the full sync also reads the changes that were made while a subscription was missing.
         """
         connection, sync_id = full_sync.connection, str(full_sync.sync_id)
+        if full_sync.cause == "poll" and self._compute_next_poll(connection).changes_at is not None:
+            # A poll of changes comes every few seconds; the whole polls ensure the subscriptions, if there are any.
+            await self._request_step(full_sync, None)
+            return
         has_webhooks = True
         try:
             await self._gateway.ensure_webhooks(connection, sync_id, is_first_sync=full_sync.cause == "connect")

@@ -14,7 +14,7 @@ from scheduler.store.syncs import FinishedSync
 from scheduler.use_cases.owed_syncs import coalesce_into_owed_sync
 
 log = structlog.get_logger()
-REPEATABLE_CAUSES = frozenset({"manual", "poll"})
+REPEATABLE_CAUSES = frozenset({"manual", "poll", "whole_poll"})
 """The causes of full syncs that may end without success: a poll comes again by itself, and a person may ask again.
 Every other one brings changes that were made or reported while they could not be read, and that no other sync brings.
 """

@@ -1,0 +1,161 @@
+"""The command `merchant-sync link`: link a shop with a database of Odoo, see what is planned, pause and end links."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.terminal import (
+    EXIT_CODES,
+    LOCAL,
+    WRONG,
+    AsJson,
+    DataDir,
+    exit_on_errors,
+    format_time,
+    locate_installation_or_exit,
+    print_json,
+    print_table,
+)
+from merchant_sync.parts import StackError
+
+app = typer.Typer(no_args_is_help=True, help="Links, which keep a shop and a database of Odoo in step.")
+Shop = Annotated[str, typer.Argument(help="The shop's connection, as `merchant-sync connections list` shows it.")]
+MAX_LINES = 100
+_REFUSALS = range(400, 500)
+
+
+@app.command("create", epilog=EXIT_CODES)
+def create_link(
+    shop: Shop,
+    database: Annotated[str, typer.Argument(help="The connection of the database of Odoo, of the same merchant.")],
+    settings: Annotated[
+        Path | None, typer.Option(help="A JSON file with the link's settings (docs/links.md).", exists=True)
+    ] = None,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Link two connections. Both are read and compared, and nothing is written to either side."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        link = _refuse_plainly(lambda: api.create_link(shop, database, _load_settings(settings)))
+    _show_link(link, as_json=as_json)
+
+
+def _load_settings(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        loaded = json.loads(path.read_text())
+    except ValueError as error:
+        raise StackError(f"{path}: no JSON: {error}", exit_code=WRONG) from None
+    if not isinstance(loaded, dict):
+        raise StackError(f"{path}: no JSON object", exit_code=WRONG)
+    return loaded
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_links(data: DataDir = LOCAL, as_json: AsJson = False) -> None:
+    """List the links by shop, with their states and what is planned."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        links = api.list_links()
+    if as_json:
+        print_json(links)
+        return
+    rows = [
+        (link["shop"], link["database"], link["state"], link["planned_fields"], link["conflicts"]) for link in links
+    ]
+    print_table("links", ("shop", "database", "state", "fields to write", "conflicts"), rows)
+
+
+@app.command("status", epilog=EXIT_CODES)
+def show_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
+    """Show a link: how far both sides were read, the numbers of pairs, and what could not be matched."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        link = _refuse_plainly(lambda: api.load_link(shop))
+    _show_link(link, as_json=as_json)
+
+
+@app.command("plan", epilog=EXIT_CODES)
+def show_plan(
+    shop: Shop,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="Entries of each list.")] = MAX_LINES,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be written, field by field with the values before and after, and what could not be matched."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        plan = _refuse_plainly(lambda: api.load_plan(shop, limit))
+    if as_json:
+        print_json(plan)
+        return
+    typer.echo(f"plan {plan['number']} of {format_time(plan['made_at'])}, link is {plan['state']}")
+    columns = ("resource", "field", "action", "reason", "target", "lines")
+    print_table("by field", columns, _pick(plan["counts"], columns))
+    shown = ("name", "resource", "field", "action", "target", "before", "after")
+    print_table(f"first {len(plan['lines'])} lines", shown, _pick(plan["lines"], shown))
+    counts = ("resource", "reason", "count")
+    print_table("without a counterpart", counts, _pick(plan["unlinked_counts"], counts))
+    records = ("name", "resource", "reason", "shopify_id", "odoo_id")
+    print_table(f"first {len(plan['unlinked'])} of them", records, _pick(plan["unlinked"], records))
+    print_table("not matched", ("reason", "problems"), list(plan["problem_counts"].items()))
+    problems = ("reason", "key", "shopify_products", "odoo_products")
+    print_table(f"first {len(plan['problems'])} problems", problems, _pick(plan["problems"], problems))
+
+
+@app.command("pause", epilog=EXIT_CODES)
+def pause_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
+    """Stop following both sides. What is known of them is kept."""
+    _change_link(shop, "pause", data, as_json=as_json)
+
+
+@app.command("resume", epilog=EXIT_CODES)
+def resume_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
+    """Read and compare both sides of a paused link again."""
+    _change_link(shop, "resume", data, as_json=as_json)
+
+
+@app.command("end", epilog=EXIT_CODES)
+def end_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
+    """End a link for good, and delete what it knows of both sides. The shop and the database stay as they are."""
+    _change_link(shop, "end", data, as_json=as_json)
+
+
+def _change_link(shop: str, action: str, data: Path, *, as_json: bool) -> None:
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        link = _refuse_plainly(lambda: api.change_link(shop, action))
+    _show_link(link, as_json=as_json)
+
+
+def _refuse_plainly(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the call returns. Where the linker refuses it, the exit code says so: something is wrong with it."""
+    try:
+        return call()
+    except StackError as error:
+        code = WRONG if error.status in _REFUSALS and error.status not in (401, 403) else error.exit_code
+        raise StackError(str(error), exit_code=code, status=error.status) from None
+
+
+def _pick(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[object]]:
+    return [["-" if row[column] is None else row[column] for column in columns] for row in rows]
+
+
+def _show_link(link: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(link)
+        return
+    reason = f" ({link['reason']})" if link["reason"] else ""
+    typer.echo(f"{link['shop']} with {link['database']}: {link['state']}{reason}")
+    for side, feed in link["sides"].items():
+        typer.echo(f"  {side}: {feed['state']} at {feed['sequence']}, currency {feed['currency'] or 'not known'}")
+    typer.echo(f"  plan {link['plan_number']}: {link['planned_fields']} fields to write, {link['conflicts']} conflicts")
+    for title in ("pairs", "problems"):
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(link[title].items()))
+        typer.echo(f"  {title}: {counts or 'none'}")

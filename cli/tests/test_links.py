@@ -1,0 +1,160 @@
+"""The command `link`: what it asks the linker, what it shows, and its exit codes."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from merchant_sync.app import app
+from merchant_sync.internal_keys import KEY_SETTINGS
+
+SHOP, DATABASE = "shopify:acme.myshopify.com", "odoo:acme.example.com/production"
+LINK: dict[str, Any] = {
+    "shop": SHOP,
+    "database": DATABASE,
+    "state": "draft",
+    "reason": None,
+    "plan_number": 3,
+    "planned_fields": 2,
+    "conflicts": 1,
+    "pairs": {"linked": 7, "unlinked": 2},
+    "problems": {"ambiguous_match": 1},
+    "sides": {
+        "shopify": {"state": "followed", "sequence": 9, "currency": "EUR"},
+        "odoo": {"state": "followed", "sequence": 4, "currency": None},
+    },
+}
+PLAN: dict[str, Any] = {
+    "number": 3,
+    "made_at": 1_796_000_000_000,
+    "state": "draft",
+    "counts": [
+        {
+            "resource": "products",
+            "field": "title",
+            "action": "write",
+            "reason": "changed_on_odoo",
+            "target": "shopify",
+            "lines": 1,
+        }
+    ],
+    "lines": [
+        {
+            "name": "Lamp",
+            "resource": "products",
+            "field": "title",
+            "action": "write",
+            "target": "shopify",
+            "before": "Lamp",
+            "after": "Lamp of oak",
+        }
+    ],
+    "unlinked_counts": [],
+    "unlinked": [],
+    "problem_counts": {"ambiguous_match": 1},
+    "problems": [{"reason": "ambiguous_match", "key": "sku:A", "shopify_products": ["1", "2"], "odoo_products": ["5"]}],
+}
+
+
+class SimulatedLinker(ThreadingHTTPServer):
+    """Answers every request with `status` and `answer`, and keeps (method, path, body) of each."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.requests: list[tuple[str, str, Any]] = []
+        self.status, self.answer = 200, dict[str, Any](LINK)
+
+
+class Answering(BaseHTTPRequestHandler):
+    """The requests of a `SimulatedLinker`."""
+
+    server: SimulatedLinker
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.requests.append((self.command, self.path, json.loads(body) if body else None))
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(self.server.answer).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture
+def linker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedLinker]:
+    """Run a linker at the address that the settings of this process name."""
+    with SimulatedLinker() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for name in ("GATEWAY_INTERNAL_URL", "SCHEDULER_URL", "LINKER_URL"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for name in KEY_SETTINGS.values():
+            monkeypatch.setenv(name, "a key")
+        monkeypatch.chdir(tmp_path)
+        yield server
+        server.shutdown()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["link", *arguments])
+
+
+def test_a_link_is_created_with_the_settings_of_a_file(linker: SimulatedLinker, tmp_path: Path) -> None:
+    (tmp_path / "link.json").write_text('{"sku_format": "sku-bin"}')
+    done = run("create", SHOP, DATABASE, "--settings", str(tmp_path / "link.json"), "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == LINK
+    wanted = {"shop": SHOP, "database": DATABASE, "settings": {"sku_format": "sku-bin"}}
+    assert linker.requests == [("POST", "/links", wanted)]
+
+
+def test_a_file_that_is_no_json_object_is_refused(linker: SimulatedLinker, tmp_path: Path) -> None:
+    (tmp_path / "link.json").write_text("[]")
+    done = run("create", SHOP, DATABASE, "--settings", str(tmp_path / "link.json"))
+    assert (done.exit_code, linker.requests) == (1, [])
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "end"])
+def test_a_link_is_changed_by_the_name_of_its_shop(linker: SimulatedLinker, action: str) -> None:
+    assert run(action, SHOP).exit_code == 0
+    assert linker.requests == [("POST", f"/links/shopify%3Aacme.myshopify.com/{action}", None)]
+
+
+def test_a_link_shows_both_sides_and_its_numbers(linker: SimulatedLinker) -> None:
+    shown = run("status", SHOP).stdout
+    assert f"{SHOP} with {DATABASE}: draft" in shown
+    assert "odoo: followed at 4, currency not known" in shown
+    assert "plan 3: 2 fields to write, 1 conflicts" in shown
+    assert "pairs: 7 linked, 2 unlinked" in shown
+
+
+def test_links_are_listed_by_shop(linker: SimulatedLinker) -> None:
+    linker.answer = {"links": [LINK]}
+    assert SHOP in run("list").stdout
+    assert json.loads(run("list", "--json").stdout) == [LINK]
+
+
+def test_a_plan_shows_values_before_and_after(linker: SimulatedLinker) -> None:
+    linker.answer = PLAN
+    shown = run("plan", SHOP, "--limit", "5").stdout
+    assert linker.requests[0][1] == "/links/shopify%3Aacme.myshopify.com/plan?limit=5"
+    for text in ("changed_on_odoo", "Lamp of oak", "sku:A", "without a counterpart: none"):
+        assert text in shown
+    assert json.loads(run("plan", SHOP, "--json").stdout) == PLAN
+
+
+def test_what_the_linker_refuses_is_said_with_its_reason(linker: SimulatedLinker) -> None:
+    linker.status, linker.answer = 404, {"detail": "the shop has no link"}
+    done = run("status", SHOP)
+    assert (done.exit_code, "the shop has no link" in done.output) == (1, True)
+    linker.status = 401
+    assert run("status", SHOP).exit_code == 2

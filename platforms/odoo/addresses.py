@@ -1,0 +1,28 @@
+"""Parses the address of an Odoo as people copy it from their browser."""
+
+from urllib.parse import urlsplit
+
+MAX_CHARACTERS = 500
+
+
+class MalformedAddressError(ValueError):
+    """Raised for a text that is not the address of an Odoo. Its text says what to write."""
+
+
+def parse_address(text: str) -> str:
+    """Return scheme, host and port of an address; Odoo has its API at the root, whatever page was open.
+
+    An address without a scheme gets https. The host is in lower case. Raises MalformedAddressError.
+    """
+    written = text.strip()
+    try:
+        parts = urlsplit(written if "://" in written else f"https://{written}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("https", "http") or not host or " " in host or len(written) > MAX_CHARACTERS:
+        raise MalformedAddressError("write the address at which you sign in, e.g. https://acme.odoo.com")
+    if parts.username is not None or parts.password is not None:
+        raise MalformedAddressError("the address must have no user and no password: write these into their own fields")
+    netloc = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{netloc}" + (f":{port}" if port else "")

@@ -1,0 +1,77 @@
+"""Translates the records of a shop into the form that both sides of a link share.
+
+A shop's records hold the text of the description without its markup, and neither costs nor weights.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from linking.html_text import build_html
+from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, Value
+from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
+from linking.values import convert_to_amount
+from platforms.shopify.ids import is_id_of
+
+ARCHIVED = "ARCHIVED"
+_PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
+"""Whether a product of a status can be bought. Unlisted ones can, by their address. Nothing is said of other
+statuses."""
+_ONLY_OPTION = ("Title", ["Default Title"])
+"""The option of a product without options."""
+
+
+def extract_record(
+    resource: str, record_id: str, body: Mapping[str, Any], options: ExtractOptions
+) -> LinkedRecord | None:
+    """Return a record of the change feed as a link sees it; None if links do not use the resource.
+
+    Archived products are no candidates for Odoo, but are matched. Raises `KeyError`, `TypeError` or `ValueError` for a
+    body of another form.
+    """
+    if resource != PRODUCTS or not is_id_of(PRODUCTS, record_id):
+        return None
+    is_archived = body["status"] == ARCHIVED
+    variants = [edge["node"] for edge in body["variants"]["edges"]]
+    values: dict[str, Value] = {
+        "title": body["title"],
+        "description": build_html(body["description"]),
+        "vendor": body["vendor"],
+        "product_type": body["productType"],
+        "tags": list(body["tags"]),
+        "options": _extract_options(body["options"]),
+    }
+    if body["status"] in _PUBLISHED:
+        values["published"] = _PUBLISHED[body["status"]]
+    return LinkedRecord(
+        PRODUCTS,
+        record_id,
+        values,
+        children=tuple(_extract_variant(node, record_id, options) for node in variants),
+        is_archived=is_archived,
+        is_in_domain=not is_archived,
+    )
+
+
+def extract_currency(resource: str, body: Mapping[str, Any]) -> str | None:
+    """Return the currency of the shop's amounts (ISO 4217) from the record `shop`; None for other records."""
+    return body.get("currencyCode") if resource == "shop" else None
+
+
+def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOptions) -> LinkedRecord:
+    try:
+        parsed = parse_sku(node["sku"], options.sku_format)
+    except MissingSkuError:
+        parsed = ParsedSku("")
+    keys = MatchKeys(parsed.sku or None, (node["barcode"] or "").strip() or None)
+    values: dict[str, Value] = {
+        "sku": keys.sku,
+        "barcode": keys.barcode,
+        "price": convert_to_amount(node["price"]),
+        "compare_at_price": convert_to_amount(node["compareAtPrice"]),
+    }
+    return LinkedRecord(VARIANTS, node["id"], values, keys, parent=product, bin=parsed.bin)
+
+
+def _extract_options(options: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    extracted = [{"name": one["name"], "values": [value["name"] for value in one["optionValues"]]} for one in options]
+    return [one for one in extracted if (one["name"], one["values"]) != _ONLY_OPTION]

@@ -1,0 +1,224 @@
+"""Plans pairs: what a link sync would write to the records of a product on both sides, from what is stored of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from linker.linked_records import SeenAt, get_seen_at
+from linker.pairing import LINKED, UNLINKED
+from linking.fields import list_fields
+from linking.planning import Action, Decision, PlanRules, SideState, move_bases, plan_pair
+from linking.records import PRODUCTS, LinkedRecord, Side, Value
+from linking.removals import Removal, RemovalAction, decide_removal
+from linking.settings import LinkSettings
+
+CONFLICT, ERROR = "conflict", "error"
+LISTED = (Action.WRITE, Action.CONFLICT, Action.BLOCKED)
+"""The decisions that a plan lists: what would be written, and what would not although the sides differ."""
+REMOVAL_FIELD = "record"
+"""The name in the place of a field's of what is done because the other record is archived or gone."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair as it is stored, with what both sides last agreed on, as each has reported it.
+
+    `shopify_archived` and `odoo_archived` say whether the records were archived when that was last acted on; None until
+    the pair is planned.
+    """
+
+    id: UUID
+    resource: str
+    product_pair: UUID | None
+    shopify_id: str | None
+    odoo_id: str | None
+    state: str
+    reason: str | None
+    name: str
+    shopify_base: Mapping[str, Value]
+    odoo_base: Mapping[str, Value]
+    shopify_archived: bool | None
+    odoo_archived: bool | None
+
+
+@dataclass(frozen=True)
+class KnownRecord:
+    """A product as it is known, and when its values were first seen."""
+
+    record: LinkedRecord
+    seen_at: SeenAt
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One line of a plan: what is to become of one field of a pair. `target` is the side that is written."""
+
+    field: str
+    group: str
+    action: str
+    reason: str
+    target: str | None = None
+    shopify: Any = None
+    odoo: Any = None
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """A pair after planning."""
+
+    id: UUID
+    resource: str
+    state: str
+    reason: str | None
+    name: str
+    shopify_base: Mapping[str, Value]
+    odoo_base: Mapping[str, Value]
+    shopify_archived: bool | None
+    odoo_archived: bool | None
+    lines: tuple[PlanLine, ...] = field(default=())
+
+
+def plan_product(
+    pairs: Sequence[Pair],
+    shopify: KnownRecord | None,
+    odoo: KnownRecord | None,
+    settings: LinkSettings,
+    rules: PlanRules,
+) -> Iterator[PlannedPair]:
+    """Yield the pair of a product and those of its variants as planned.
+
+    `pairs` are the product's pair and all of its variants'; the records are None where they are gone, or where there is
+    no counterpart.
+    """
+    for pair in pairs:
+        variant = pair.product_pair is not None
+        one = _find(shopify, pair.shopify_id if variant else None)
+        other = _find(odoo, pair.odoo_id if variant else None)
+        if pair.state == UNLINKED or one is None or other is None:
+            yield _plan_unlinked(pair, one, other, settings)
+        else:
+            yield _plan_linked(pair, (one, shopify), (other, odoo), settings, rules)
+
+
+def _find(product: KnownRecord | None, variant: str | None) -> LinkedRecord | None:
+    if product is None or variant is None:
+        return product.record if product else None
+    return next((child for child in product.record.children if child.id == variant), None)
+
+
+def _name(pair: Pair, *records: LinkedRecord | None) -> str:
+    """Return the title of a product, or the SKU of a variant, as the first side has it that has any."""
+    for record in records:
+        if record is not None:
+            name = record.values.get("title") if record.resource == PRODUCTS else record.keys.sku
+            if name:
+                return str(name)
+    return pair.name
+
+
+def _plan_unlinked(
+    pair: Pair, shopify: LinkedRecord | None, odoo: LinkedRecord | None, settings: LinkSettings
+) -> PlannedPair:
+    lines = list[PlanLine]()
+    is_product_of_both = pair.resource == PRODUCTS and pair.shopify_id is not None and pair.odoo_id is not None
+    if is_product_of_both and (shopify is None) != (odoo is None):
+        lines += _plan_removal(Side.SHOPIFY if shopify is None else Side.ODOO, Removal.GONE, settings)
+    return _build(pair, _name(pair, shopify, odoo), pair.state, pair.reason, lines)
+
+
+def _plan_removal(side: Side, removal: Removal, settings: LinkSettings) -> Iterator[PlanLine]:
+    """Yield the line for what is done on the other side; none where nothing is done."""
+    effect = decide_removal(side, removal, settings)
+    if effect.action is not RemovalAction.KEEP and effect.target is not None:
+        yield PlanLine(REMOVAL_FIELD, "", effect.action, f"{removal}_on_{side}", effect.target)
+
+
+def _plan_linked(
+    pair: Pair,
+    shopify: tuple[LinkedRecord, KnownRecord | None],
+    odoo: tuple[LinkedRecord, KnownRecord | None],
+    settings: LinkSettings,
+    rules: PlanRules,
+) -> PlannedPair:
+    one, other = shopify[0], odoo[0]
+    states = [
+        SideState(record.values, base, get_seen_at(product.seen_at, record.id if pair.product_pair else None))
+        for (record, product), base in ((shopify, pair.shopify_base), (odoo, pair.odoo_base))
+        if product is not None
+    ]
+    decisions = plan_pair(list_fields(pair.resource, settings.fields), states[0], states[1], rules)
+    bases = move_bases(states[0], states[1], decisions)
+    lines = [_build_line(decision) for decision in decisions if decision.action in LISTED]
+    for side, record, known in (
+        (Side.SHOPIFY, one, pair.shopify_archived),
+        (Side.ODOO, other, pair.odoo_archived),
+    ):
+        # Archived ones are matched, too: only what is archived afterwards is a removal.
+        if pair.resource == PRODUCTS and record.is_archived and known is False:
+            lines += _plan_removal(side, Removal.ARCHIVED, settings)
+    state, reason = _find_state(decisions)
+    archived = (
+        one.is_archived if pair.shopify_archived is None else pair.shopify_archived,
+        other.is_archived if pair.odoo_archived is None else pair.odoo_archived,
+    )
+    return _build(pair, _name(pair, one, other), state, reason, lines, bases=bases, archived=archived)
+
+
+def _find_state(decisions: Sequence[Decision]) -> tuple[str, str | None]:
+    """Return the state of a linked pair and its reason: of an error, or of a conflict that a person must settle."""
+    for decision in decisions:
+        if decision.action is Action.BLOCKED:
+            return ERROR, decision.reason
+    if any(decision.action is Action.CONFLICT for decision in decisions):
+        return CONFLICT, "conflict"
+    return LINKED, None
+
+
+def _build_line(decision: Decision) -> PlanLine:
+    return PlanLine(
+        decision.field,
+        decision.group,
+        decision.action,
+        decision.reason,
+        decision.target,
+        decision.shopify,
+        decision.odoo,
+    )
+
+
+def _build(
+    pair: Pair,
+    name: str,
+    state: str,
+    reason: str | None,
+    lines: Sequence[PlanLine],
+    *,
+    bases: tuple[Mapping[str, Value], Mapping[str, Value]] | None = None,
+    archived: tuple[bool | None, bool | None] | None = None,
+) -> PlannedPair:
+    shopify_base, odoo_base = bases or (pair.shopify_base, pair.odoo_base)
+    shopify_archived, odoo_archived = archived or (pair.shopify_archived, pair.odoo_archived)
+    return PlannedPair(
+        pair.id,
+        pair.resource,
+        state,
+        reason,
+        name,
+        shopify_base,
+        odoo_base,
+        shopify_archived,
+        odoo_archived,
+        tuple(lines),
+    )
+
+
+def find_currency(
+    shopify: tuple[KnownRecord | None, str | None], odoo: tuple[KnownRecord | None, str | None]
+) -> str | None:
+    """Return the currency of the amounts of two products; None where they differ or one is not known.
+
+    Each side is given by its product and the currency of its account, which counts where the product tells none.
+    """
+    one, other = (known.record.currency or currency if known else currency for known, currency in (shopify, odoo))
+    return one if one == other else None

@@ -1,0 +1,137 @@
+"""The HTTP routes of links. Every caller needs the operator's key.
+
+A link is named by the connection of its shop, which has one link at most.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import ConnectionName
+from database.pool import Database
+from linker.link_views import build_link_view, build_plan_view
+from linker.store import links, pairs, plans, sides
+from linker.store.links import Link
+from linker.use_cases.link_states import create_link, end_link, lock_link, pause_link, resume_link
+from linking.settings import LinkSettings
+from platform_sdk.errors import NotFoundError, RequestRejectedError
+from service.service_auth import identify_caller
+
+OPERATOR = "operator"
+MAX_LISTED = 1000
+PAUSED_BY_OPERATOR = "paused by an operator"
+
+
+class NewLink(BaseModel):
+    """The two connections to link, and the link's settings."""
+
+    model_config = ConfigDict(extra="forbid")
+    shop: ConnectionName
+    database: ConnectionName
+    settings: LinkSettings = LinkSettings()
+
+
+async def _pause(tx: AsyncConnection, link: Link) -> None:
+    await pause_link(tx, link, PAUSED_BY_OPERATOR)
+
+
+_ACTIONS: Mapping[str, Callable[[AsyncConnection, Link], Awaitable[None]]] = {
+    "pause": _pause,
+    "resume": resume_link,
+    "end": end_link,
+}
+
+
+def build_link_routes(database: Database, callers: Mapping[str, str], *, on_changed: Callable[[], None]) -> APIRouter:
+    """Build the routes of links.
+
+    `callers` are the names of the callers by the SHA-256 of their keys, and `on_changed` is called after each change.
+    """
+
+    def require_operator(authorization: str = Header(default="")) -> None:
+        if identify_caller(callers, authorization) != OPERATOR:
+            raise HTTPException(401, f"the key of {OPERATOR} is needed")
+
+    router = APIRouter(dependencies=[Depends(require_operator)])
+
+    @router.get("/links")
+    async def list_links() -> dict[str, Any]:
+        async with database.transaction() as tx:
+            found = [await links.get(tx, link_id) for link_id in await sides.list_open_links(tx)]
+            return {"links": [await _load_view(tx, link) for link in found if link is not None]}
+
+    @router.post("/links", status_code=201)
+    async def make_link(new: NewLink) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                await create_link(tx, new.shop, new.database, new.settings)
+                view = await _load_view(tx, await lock_link(tx, new.shop))
+        on_changed()
+        return view
+
+    @router.get("/links/{shop:path}/plan")
+    async def read_plan(shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction("REPEATABLE READ") as tx:
+                link = await _find_link(tx, shop)
+                return build_plan_view(
+                    link,
+                    plan=await plans.get(tx, link.id, link.plan_number),
+                    counts=await plans.count_lines(tx, link.id),
+                    lines=await plans.list_lines(tx, link.id, limit),
+                    unlinked_counts=await pairs.count_unlinked(tx, link.id),
+                    unlinked=await pairs.list_unlinked(tx, link.id, limit),
+                    problem_counts=await pairs.count_problems(tx, link.id),
+                    problems=await pairs.list_problems(tx, link.id, limit),
+                )
+
+    @router.post("/links/{shop:path}/{action}")
+    async def change_link(shop: str, action: Literal["pause", "resume", "end"]) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                link = await lock_link(tx, shop)
+                await _ACTIONS[action](tx, link)
+                view = await _load_view(tx, await links.lock(tx, link.id) or link)
+        on_changed()
+        return view
+
+    @router.get("/links/{shop:path}")
+    async def read_link(shop: str) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                return await _load_view(tx, await _find_link(tx, shop))
+
+    return router
+
+
+@contextmanager
+def _translate_refusals() -> Iterator[None]:
+    """Answer 404 if there is no such link, and otherwise with the status and the reason of a refusal."""
+    try:
+        yield
+    except NotFoundError:
+        raise HTTPException(404, "the shop has no link") from None
+    except RequestRejectedError as error:
+        raise HTTPException(error.status, error.reason) from None
+
+
+async def _find_link(tx: AsyncConnection, shop: str) -> Link:
+    link_id = await sides.find_link(tx, shop)
+    link = await links.get(tx, link_id) if link_id else None
+    if link is None:
+        raise NotFoundError
+    return link
+
+
+async def _load_view(tx: AsyncConnection, link: Link) -> dict[str, Any]:
+    return build_link_view(
+        link,
+        await sides.list_by_link(tx, link.id),
+        pair_counts=await pairs.count_states(tx, link.id),
+        problem_counts=await pairs.count_problems(tx, link.id),
+        line_counts=await plans.count_writes(tx, link.id),
+    )

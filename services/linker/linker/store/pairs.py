@@ -1,0 +1,238 @@
+"""Pairs of records, and the records that could not be matched."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from linker.pair_plans import Pair, PlannedPair
+from linker.pairing import PairChanges, StoredPair
+from linking.matching import MatchProblem
+from linking.records import PRODUCTS, VARIANTS, Side
+
+ODOO_MODELS = {PRODUCTS: "product.template", VARIANTS: "product.product"}
+_STORED = "id, resource, product_pair, shopify_id, odoo_id, state, reason"
+_LIST_ALL = text(f"SELECT {_STORED} FROM pairs WHERE link = :link")
+_LIST_OF = text(f"""
+WITH products AS (
+    SELECT id FROM pairs WHERE link = :link AND resource = 'products'
+      AND (shopify_id = ANY(CAST(:shopify AS text[])) OR odoo_id = ANY(CAST(:odoo AS text[]))))
+SELECT {_STORED} FROM pairs WHERE id IN (SELECT id FROM products) OR product_pair IN (SELECT id FROM products)
+""")
+_DELETE = text("DELETE FROM pairs WHERE id = ANY(CAST(:ids AS uuid[]))")
+_UNLINK = text("""
+UPDATE pairs SET state = 'unlinked', reason = changed.reason, is_planned = product_pair IS NOT NULL
+FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS changed (id, reason) WHERE pairs.id = changed.id
+""")
+_RELINK = text("""
+UPDATE pairs SET state = 'linked', reason = NULL, is_planned = product_pair IS NOT NULL,
+    shopify_base = '{}', odoo_base = '{}', shopify_archived = NULL, odoo_archived = NULL
+WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
+_INSERT = text("""
+INSERT INTO pairs (id, link, resource, product_pair, shopify_id, odoo_model, odoo_id, state, reason, is_planned)
+SELECT id, :link, resource, product_pair, shopify_id, CASE WHEN odoo_id IS NOT NULL THEN model END, odoo_id, state,
+    reason, product_pair IS NOT NULL
+FROM unnest(CAST(:ids AS uuid[]), CAST(:resources AS text[]), CAST(:product_pairs AS uuid[]),
+    CAST(:shopify_ids AS text[]), CAST(:models AS text[]), CAST(:odoo_ids AS text[]), CAST(:states AS text[]),
+    CAST(:reasons AS text[]))
+    AS new (id, resource, product_pair, shopify_id, model, odoo_id, state, reason)
+""")
+_MARK_PRODUCTS = text("""
+UPDATE pairs SET is_planned = false WHERE link = :link AND resource = 'products'
+  AND (shopify_id = ANY(CAST(:shopify AS text[])) OR odoo_id = ANY(CAST(:odoo AS text[])))
+""")
+_MARK_ALL = text("UPDATE pairs SET is_planned = false WHERE link = :link AND resource = 'products'")
+_LIST_UNPLANNED = text("SELECT id FROM pairs WHERE link = :link AND NOT is_planned LIMIT :limit")
+_LOAD = text("""
+SELECT id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
+    odoo_archived
+FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])) OR product_pair = ANY(CAST(:ids AS uuid[]))
+""")
+_SAVE = text("""
+UPDATE pairs SET state = planned.state, reason = planned.reason, name = planned.name,
+    shopify_base = CAST(planned.shopify_base AS jsonb), odoo_base = CAST(planned.odoo_base AS jsonb),
+    shopify_archived = planned.shopify_archived, odoo_archived = planned.odoo_archived, is_planned = true
+FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:names AS text[]),
+    CAST(:shopify_bases AS text[]), CAST(:odoo_bases AS text[]), CAST(:shopify_archived AS boolean[]),
+    CAST(:odoo_archived AS boolean[]))
+    AS planned (id, state, reason, name, shopify_base, odoo_base, shopify_archived, odoo_archived)
+WHERE pairs.id = planned.id
+""")
+_DELETE_ALL = text("DELETE FROM pairs WHERE link = :link")
+_COUNT = text("SELECT state, count(*) AS pairs FROM pairs WHERE link = :link AND resource = 'products' GROUP BY state")
+_COUNT_UNLINKED = text("""
+SELECT resource, reason, count(*) FROM pairs WHERE link = :link AND state IN ('unlinked', 'error')
+GROUP BY resource, reason ORDER BY resource, reason
+""")
+_LIST_UNLINKED = text("""
+SELECT resource, state, reason, shopify_id, odoo_id, name FROM pairs
+WHERE link = :link AND state IN ('unlinked', 'error') ORDER BY resource, reason, name, shopify_id, odoo_id LIMIT :limit
+""")
+_IN_PROBLEM = """
+link = :link AND (shopify_products && CAST(:shopify AS text[]) OR odoo_products && CAST(:odoo AS text[]))
+"""
+_LIST_PROBLEM_PRODUCTS = text(f"SELECT shopify_products, odoo_products FROM match_problems WHERE {_IN_PROBLEM}")
+_DELETE_PROBLEMS = text(f"DELETE FROM match_problems WHERE {_IN_PROBLEM}")
+_DELETE_ALL_PROBLEMS = text("DELETE FROM match_problems WHERE link = :link")
+_INSERT_PROBLEM = text("""
+INSERT INTO match_problems
+    (link, reason, key, shopify_products, odoo_products, shopify_variants, odoo_variants)
+VALUES (:link, :reason, :key, :shopify_products, :odoo_products, :shopify_variants, :odoo_variants)
+""")
+_COUNT_PROBLEMS = text("SELECT reason, count(*) FROM match_problems WHERE link = :link GROUP BY reason ORDER BY reason")
+_LIST_PROBLEMS = text("""
+SELECT reason, key, shopify_products, odoo_products, shopify_variants, odoo_variants FROM match_problems
+WHERE link = :link ORDER BY reason, key, shopify_products, odoo_products LIMIT :limit
+""")
+
+Ids = Mapping[Side, Collection[str]]
+"""Ids of products by side."""
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """How many records or problems have a reason. `resource` is empty for problems, which name records of both."""
+
+    reason: str
+    count: int
+    resource: str = ""
+
+
+async def list_stored(tx: AsyncConnection, link: UUID, products: Ids | None) -> list[StoredPair]:
+    """Return the pairs of these products and of their variants, or all pairs of the link for None."""
+    if products is None:
+        rows = await tx.execute(_LIST_ALL, {"link": link})
+    else:
+        rows = await tx.execute(_LIST_OF, {"link": link, **_spread(products)})
+    return [StoredPair(*row) for row in rows]
+
+
+def _spread(products: Ids) -> dict[str, list[str]]:
+    return {"shopify": list(products[Side.SHOPIFY]), "odoo": list(products[Side.ODOO])}
+
+
+async def apply(tx: AsyncConnection, link: UUID, changes: PairChanges) -> None:
+    """Store how pairs have changed. The products among them are to be planned."""
+    if changes.deleted:
+        await tx.execute(_DELETE, {"ids": changes.deleted})
+    if changes.unlinked:
+        await tx.execute(_UNLINK, {"ids": list(changes.unlinked), "reasons": list(changes.unlinked.values())})
+    if changes.relinked:
+        await tx.execute(_RELINK, {"ids": changes.relinked})
+    if changes.inserted:
+        await tx.execute(_INSERT, {"link": link, **_build_columns(changes.inserted)})
+
+
+def _build_columns(pairs: Sequence[StoredPair]) -> dict[str, list[Any]]:
+    return {
+        "ids": [pair.id for pair in pairs],
+        "resources": [pair.resource for pair in pairs],
+        "product_pairs": [pair.product_pair for pair in pairs],
+        "shopify_ids": [pair.shopify_id for pair in pairs],
+        "models": [ODOO_MODELS[pair.resource] for pair in pairs],
+        "odoo_ids": [pair.odoo_id for pair in pairs],
+        "states": [pair.state for pair in pairs],
+        "reasons": [pair.reason for pair in pairs],
+    }
+
+
+async def mark_unplanned(tx: AsyncConnection, link: UUID, products: Ids | None) -> None:
+    """Have the pairs of these products planned anew, or all pairs of the link for None."""
+    if products is None:
+        await tx.execute(_MARK_ALL, {"link": link})
+    else:
+        await tx.execute(_MARK_PRODUCTS, {"link": link, **_spread(products)})
+
+
+async def list_unplanned(tx: AsyncConnection, link: UUID, limit: int) -> Sequence[UUID]:
+    """Return the ids of at most `limit` pairs of products that are to be planned, with their variants."""
+    return (await tx.execute(_LIST_UNPLANNED, {"link": link, "limit": limit})).scalars().all()
+
+
+async def load(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Pair]:
+    """Return pairs of products and all pairs of their variants."""
+    rows = (await tx.execute(_LOAD, {"ids": list(ids)})).mappings()
+    return [Pair(**row) for row in rows]
+
+
+async def save(tx: AsyncConnection, planned: Sequence[PlannedPair]) -> None:
+    """Store what planning has found out about pairs."""
+    columns = {
+        "ids": [one.id for one in planned],
+        "states": [one.state for one in planned],
+        "reasons": [one.reason for one in planned],
+        "names": [one.name for one in planned],
+        "shopify_bases": [orjson.dumps(one.shopify_base).decode() for one in planned],
+        "odoo_bases": [orjson.dumps(one.odoo_base).decode() for one in planned],
+        "shopify_archived": [one.shopify_archived for one in planned],
+        "odoo_archived": [one.odoo_archived for one in planned],
+    }
+    await tx.execute(_SAVE, columns)
+
+
+async def delete_all(tx: AsyncConnection, link: UUID) -> None:
+    """Delete all pairs of a link, with what is planned for them, and all problems."""
+    await tx.execute(_DELETE_ALL, {"link": link})
+    await tx.execute(_DELETE_ALL_PROBLEMS, {"link": link})
+
+
+async def count_states(tx: AsyncConnection, link: UUID) -> dict[str, int]:
+    """Return the number of pairs of products by their state."""
+    return {row.state: row.pairs for row in await tx.execute(_COUNT, {"link": link})}
+
+
+async def count_unlinked(tx: AsyncConnection, link: UUID) -> list[ReasonCount]:
+    """Return how many products and variants are unlinked or in error, by reason."""
+    rows = await tx.execute(_COUNT_UNLINKED, {"link": link})
+    return [ReasonCount(reason, count, resource) for resource, reason, count in rows]
+
+
+async def list_unlinked(tx: AsyncConnection, link: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return the first products and variants that are unlinked or in error."""
+    return [dict(row) for row in (await tx.execute(_LIST_UNLINKED, {"link": link, "limit": limit})).mappings()]
+
+
+async def list_problem_products(tx: AsyncConnection, link: UUID, products: Ids) -> set[tuple[str, str]]:
+    """Return (side, id) of all products in problems that name one of these products."""
+    rows = (await tx.execute(_LIST_PROBLEM_PRODUCTS, {"link": link, **_spread(products)})).all()
+    found = {(Side.SHOPIFY.value, record) for shopify, _ in rows for record in shopify}
+    return found | {(Side.ODOO.value, record) for _, odoo in rows for record in odoo}
+
+
+async def replace_problems(
+    tx: AsyncConnection, link: UUID, products: Ids | None, problems: Iterable[MatchProblem]
+) -> None:
+    """Store the problems of these products in the place of those they had; for None of all products of the link."""
+    if products is None:
+        await tx.execute(_DELETE_ALL_PROBLEMS, {"link": link})
+    else:
+        await tx.execute(_DELETE_PROBLEMS, {"link": link, **_spread(products)})
+    rows = [
+        {
+            "link": link,
+            "reason": problem.reason.value,
+            "key": problem.key,
+            "shopify_products": list(problem.products.get(Side.SHOPIFY, ())),
+            "odoo_products": list(problem.products.get(Side.ODOO, ())),
+            "shopify_variants": list(problem.variants.get(Side.SHOPIFY, ())),
+            "odoo_variants": list(problem.variants.get(Side.ODOO, ())),
+        }
+        for problem in problems
+    ]
+    if rows:
+        await tx.execute(_INSERT_PROBLEM, rows)
+
+
+async def count_problems(tx: AsyncConnection, link: UUID) -> list[ReasonCount]:
+    """Return the number of problems by reason."""
+    return [ReasonCount(reason, count) for reason, count in await tx.execute(_COUNT_PROBLEMS, {"link": link})]
+
+
+async def list_problems(tx: AsyncConnection, link: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return the first problems, each with the records of both sides that it concerns."""
+    return [dict(row) for row in (await tx.execute(_LIST_PROBLEMS, {"link": link, "limit": limit})).mappings()]

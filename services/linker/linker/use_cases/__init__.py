@@ -1,0 +1,1 @@
+"""What the linker does: it follows both sides of links, and plans what would keep them in step."""

@@ -1,0 +1,168 @@
+"""Matches the records of both sides of links, and plans what would keep them in step."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from linker.pair_plans import KnownRecord, Pair, PlannedPair, find_currency, plan_product
+from linker.pairing import change_pairs, list_stored_matches
+from linker.store import links, pairs, plans, records, sides
+from linker.store.links import DRAFT, LIVE, READING, Link
+from linker.use_cases.link_events import publish_link
+from linking.matching import match_products
+from linking.records import Side
+from linking.settings import LinkSettings
+from messaging.outbox import Transaction
+
+log = structlog.get_logger()
+MAX_RECORDS = 200
+"""The most changed records that are matched in one transaction, and the most products that are planned in one."""
+MAX_HOPS = 5
+"""How often the records that problems connect are looked for before all records of a link are matched."""
+Ids = dict[Side, set[str]]
+
+
+class LinkPlanner:
+    """Matches and plans whatever has changed. One process at a time works on a link; others take other links.
+
+    What is due is stored with each change, so that a kill forgets nothing. `record_planned(pairs)` is called after each
+    transaction, and `wake_outbox` after those that have published anything.
+    """
+
+    def __init__(
+        self, transaction: Transaction, *, record_planned: Callable[[int], None], wake_outbox: Callable[[], None]
+    ) -> None:
+        self._transaction = transaction
+        self._record_planned = record_planned
+        self._wake_outbox = wake_outbox
+
+    async def run_once(self) -> bool:
+        """Match and plan a part of what is due of each link, and return whether more is due.
+
+        Raises the first error after all links have had their turn: what is wrong with one stops no other.
+        """
+        async with self._transaction() as tx:
+            due = await links.list_due(tx)
+        results = [(await asyncio.gather(self._advance(link_id), return_exceptions=True))[0] for link_id in due]
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return any(results)
+
+    async def _advance(self, link_id: UUID) -> bool:
+        async with self._transaction() as tx:
+            link = await links.try_lock(tx, link_id)
+            if link is None or link.state not in LIVE:
+                return False
+            known = await sides.list_by_link(tx, link_id)
+            if not all(side.position.is_whole for side in known):
+                return False
+            has_more = await _match(tx, link)
+            planned, has_changed = await _plan(tx, link, (known[0].currency, known[1].currency))
+            is_done = not has_more and planned < MAX_RECORDS
+            if is_done and link.state == READING:
+                await links.set_state(tx, link.id, DRAFT)
+                log.info("link drafted", link=str(link.id))
+            if is_done and (has_changed or link.state == READING):
+                await publish_link(tx, link.id)
+        self._record_planned(planned)
+        self._wake_outbox()
+        return not is_done
+
+
+async def _match(tx: AsyncConnection, link: Link) -> bool:
+    """Match the records that have changed since they were matched, or at first all. Return whether more have."""
+    if not link.is_matched:
+        changed = await records.lock_unmatched(tx, link.id, None)
+        await _match_records(tx, link, None)
+        await pairs.mark_unplanned(tx, link.id, None)
+        await links.set_matched(tx, link.id, is_matched=True)
+    else:
+        changed = await records.lock_unmatched(tx, link.id, MAX_RECORDS)
+        if changed:
+            connected = await _find_connected(tx, link, changed)
+            await _match_records(tx, link, connected)
+            await pairs.mark_unplanned(tx, link.id, _group(changed))
+    await records.set_matched(tx, link.id, changed)
+    return link.is_matched and len(changed) == MAX_RECORDS
+
+
+async def _find_connected(tx: AsyncConnection, link: Link, changed: Collection[tuple[str, str]]) -> Ids | None:
+    """Return the records that must be matched together with changed ones, by side; None for all of the link.
+
+    Those are the records that share keys or pairs with them, and those that shared a problem: it may be gone.
+    """
+    found = await records.list_connected(tx, link.id, changed)
+    for _ in range(MAX_HOPS):
+        further = await pairs.list_problem_products(tx, link.id, _group(found)) - found
+        if not further:
+            return _group(found)
+        found = await records.list_connected(tx, link.id, found | further)
+    return None
+
+
+def _group(found: Collection[tuple[str, str]]) -> Ids:
+    return {side: {record for of, record in found if of == side} for side in Side}
+
+
+async def _match_records(tx: AsyncConnection, link: Link, chosen: Ids | None) -> None:
+    """Match these products of both sides, or all for None, and store how their pairs and problems change."""
+    ids = None if chosen is None else [(side.value, record) for side in Side for record in chosen[side]]
+    candidates = await records.load_keys(tx, link.id, ids)
+    stored = await pairs.list_stored(tx, link.id, chosen)
+    result = match_products(candidates[Side.SHOPIFY], candidates[Side.ODOO], list_stored_matches(stored))
+    products = {side: {one.id for one in candidates[side]} for side in Side}
+    variants = {side: {variant.id for one in candidates[side] for variant in one.variants} for side in Side}
+    await pairs.apply(tx, link.id, change_pairs(stored, result, products, variants))
+    await pairs.replace_problems(tx, link.id, chosen, result.problems)
+
+
+async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, str | None]) -> tuple[int, bool]:
+    """Plan pairs of products that are to be planned. Return how many were, and whether anything was decided anew.
+
+    `currencies` are those of both accounts, the shop's first.
+    """
+    ids = await pairs.list_unplanned(tx, link.id, MAX_RECORDS)
+    if not ids:
+        return 0, False
+    loaded = await pairs.load(tx, ids)
+    known = {side: await _load_records(tx, link, side, loaded) for side in Side}
+    settings = LinkSettings.model_validate(link.settings)
+    grouped = defaultdict[UUID, list[Pair]](list)
+    for pair in loaded:
+        grouped[pair.product_pair or pair.id].append(pair)
+    planned = list[PlannedPair]()
+    for product_id, of_product in grouped.items():
+        product = next(pair for pair in of_product if pair.id == product_id)
+        shopify = known[Side.SHOPIFY].get(product.shopify_id or "")
+        odoo = known[Side.ODOO].get(product.odoo_id or "")
+        rules = settings.build_rules(find_currency((shopify, currencies[0]), (odoo, currencies[1])))
+        planned += plan_product(of_product, shopify, odoo, settings, rules)
+    await pairs.save(tx, planned)
+    return len(ids), await _store_lines(tx, link, planned)
+
+
+async def _load_records(tx: AsyncConnection, link: Link, side: Side, loaded: Sequence[Pair]) -> dict[str, KnownRecord]:
+    """Return the products of one side that are in these pairs and exist, by id."""
+    wanted = {
+        record
+        for pair in loaded
+        if pair.product_pair is None and (record := pair.shopify_id if side is Side.SHOPIFY else pair.odoo_id)
+    }
+    found = await records.load(tx, link.id, side, wanted)
+    return {one.id: KnownRecord(one.record, one.seen_at) for one in found.values() if one.record is not None}
+
+
+async def _store_lines(tx: AsyncConnection, link: Link, planned: Sequence[PlannedPair]) -> bool:
+    """Store the lines of pairs about which something was decided anew, as a plan with the next number."""
+    before = await plans.load_lines(tx, [one.id for one in planned])
+    changed = [one for one in planned if {plans.encode_line(line) for line in one.lines} != before.get(one.id, set())]
+    if changed:
+        number = await links.raise_plan_number(tx, link.id)
+        await plans.replace_lines(tx, link.id, changed, number)
+        await plans.insert(tx, link.id, number, len(changed), await plans.count_writes(tx, link.id))
+    return bool(changed)

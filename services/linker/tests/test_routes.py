@@ -1,0 +1,97 @@
+"""The operator makes, sees and changes links over HTTP; nobody else does."""
+
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from linker.routes.links import build_link_routes
+from links_fixture import DATABASE, SHOP, LinkWorld, build_product
+
+pytestmark = pytest.mark.integration
+KEYS = {"operator": "o" * 32, "gateway": "g" * 32}
+CALLERS = {sha256(key.encode()).hexdigest(): caller for caller, key in KEYS.items()}
+NAME = quote(SHOP, safe="")
+
+
+@pytest.fixture
+async def http(world: LinkWorld) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.include_router(build_link_routes(world.database, CALLERS, on_changed=lambda: None))
+    headers = {"Authorization": f"Bearer {KEYS['operator']}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://linker", headers=headers
+    ) as client:
+        yield client
+
+
+async def make_link(world: LinkWorld, http: httpx.AsyncClient, **settings: Any) -> httpx.Response:
+    for connection in (SHOP, DATABASE):
+        await world.connect(connection)
+    return await http.post("/links", json={"shop": SHOP, "database": DATABASE, "settings": settings})
+
+
+@pytest.mark.parametrize("path", ["/links", f"/links/{NAME}", f"/links/{NAME}/plan"])
+async def test_only_the_operator_may_see_links(http: httpx.AsyncClient, path: str) -> None:
+    for key in ("", KEYS["gateway"]):
+        assert (await http.get(path, headers={"Authorization": f"Bearer {key}"})).status_code == 401
+
+
+async def test_a_link_is_made_and_shown_with_all_its_settings(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    made = await make_link(world, http, sku_format="sku-bin")
+    assert made.status_code == 201
+    link = made.json()
+    assert (link["shop"], link["database"], link["state"]) == (SHOP, DATABASE, "reading")
+    assert (link["settings"]["sku_format"], link["settings"]["on_odoo_archive"]) == ("sku-bin", "draft")
+    assert {side: feed["state"] for side, feed in link["sides"].items()} == {"shopify": "reading", "odoo": "reading"}
+    assert (await http.get(f"/links/{NAME}")).json() == link
+    assert (await http.get("/links")).json() == {"links": [link]}
+
+
+async def test_what_is_refused_is_answered_with_its_reason(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    assert (await http.get(f"/links/{NAME}")).status_code == 404
+    assert (await http.post(f"/links/{NAME}/pause")).status_code == 404
+    assert (await make_link(world, http, color="red")).status_code == 422
+    await make_link(world, http)
+    again = await make_link(world, http)
+    assert (again.status_code, again.json()["detail"]) == (409, f"{SHOP} has a link already")
+    assert (await http.post(f"/links/{NAME}/delete")).status_code == 422
+
+
+async def test_a_plan_shows_values_before_and_after_and_what_is_not_matched(
+    world: LinkWorld, http: httpx.AsyncClient
+) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp"))
+    world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    world.shopify.put("s2", build_product("s2", "SKU-2"))
+    world.odoo.put("o3", build_product("o3", None))
+    await world.draft_link()
+    plan = (await http.get(f"/links/{NAME}/plan")).json()
+    (line,) = plan["lines"]
+    assert (line["target"], line["before"], line["after"]) == ("shopify", "Lamp", "Lamp of oak")
+    assert plan["counts"] == [
+        {
+            "resource": "products",
+            "field": "title",
+            "action": "conflict",
+            "reason": "first_match",
+            "target": "shopify",
+            "lines": 1,
+        }
+    ]
+    assert plan["unlinked_counts"] == [{"resource": "products", "reason": "missing_in_odoo", "count": 1}]
+    assert [one["shopify_id"] for one in plan["unlinked"]] == ["s2"]
+    assert plan["problem_counts"] == {"odoo_missing_sku": 1}
+    assert (await http.get(f"/links/{NAME}/plan?limit=0")).json()["lines"] == []
+
+
+async def test_a_link_is_paused_resumed_and_ended(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    await make_link(world, http)
+    for action, state in (("pause", "paused"), ("resume", "reading"), ("end", "ended")):
+        assert (await http.post(f"/links/{NAME}/{action}")).json()["state"] == state
+    assert (await http.get(f"/links/{NAME}")).status_code == 404
+    assert (await http.get("/links")).json() == {"links": []}
