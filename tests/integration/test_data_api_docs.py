@@ -29,6 +29,7 @@ from typer.testing import CliRunner
 from data_api.settings import DataApiSettings
 from facebook_fetcher.settings import FacebookFetcherSettings
 from gateway.settings import GatewaySettings
+from linker.settings import LinkerSettings
 from merchant_sync.app import app
 from odoo_fetcher.settings import OdooFetcherSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
@@ -62,6 +63,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "data-api": DataApiSettings,
     "gateway": GatewaySettings,
     "scheduler": SchedulerSettings,
+    "linker": LinkerSettings,
     "spaces-writer": WriterSettings,
     "shopify-fetcher": ShopifyFetcherSettings,
     "facebook-fetcher": FacebookFetcherSettings,
