@@ -31,12 +31,13 @@ demo: $(if $(filter here,$(ON)),$(VENV)/.runtime) ## check the product's promise
 reset: $(VENV)/.runtime ## delete all state of the stack
 	@exec $(BIN)/merchant-sync reset
 
-# Tests wait more than they compute: a worker more than there are processors. Each file is run by one worker, and those
-# of tests/integration last, as each of these workers then runs a whole stack.
+# Most tests wait more than they compute, so there is a worker more than there are processors; each file is one worker's.
+# Those of a whole stack come afterwards, one by one: a stack alone keeps two processors busy.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 test: lint ## lint, types, and every test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
+	$(BIN)/python -m pytest tests/integration
 
 test-containers: $(VENV)/.dev ## the image, the compose files, and the main job on containers (needs Docker with compose)
 	$(BIN)/python -m pytest -s tests/containers
