@@ -17,6 +17,9 @@ PLATFORMS = (
 
 To add a platform, add its package `platforms/<slug>` and its slug here."""
 
+DESTINATIONS = ("shopify", "odoo")
+"""The slugs of the platforms that links write to. Each has a writer, the service `<slug>-writer`."""
+
 
 def load_role(platform: str, role: str) -> ModuleType:
     """Return the module `platforms.<platform>.<role>`.

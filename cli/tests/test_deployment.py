@@ -8,7 +8,7 @@ import pytest
 from contracts.permissions import AUTOSCALER, list_users
 from merchant_sync import deployment, dev_secrets
 from merchant_sync.parts import SERVICES
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from service.service_auth import identify_caller, parse_key_hashes
 
 LOGIN = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
@@ -79,7 +79,7 @@ def test_a_part_gets_the_secrets_that_it_may_know(named: dict[str, str], part: s
 
 def test_each_service_logs_in_at_kafka_as_itself_and_only_the_set_up_knows_all_passwords(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
-    for user in list_users(PLATFORMS):
+    for user in list_users(PLATFORMS, DESTINATIONS):
         password = named[f"{user.upper().replace('-', '_')}_KAFKA_PASSWORD"]
         holders = {part for part, folder in folders.items() if password in folder.values()}
         assert holders == {"kafka", user} - {AUTOSCALER}

@@ -27,6 +27,7 @@ from merchant_sync.operating.checks.settings import list_settings_classes
 from merchant_sync.parts import FETCHERS, SERVICES
 from messaging.keyed_consumer import KeyedConsumer
 from platforms.known_settings import list_known_settings
+from platforms.registry import DESTINATIONS
 from service.known_settings import list_setting_errors
 
 ROOT = Path(__file__).parents[2]
@@ -226,7 +227,7 @@ def test_health_decides_on_restarts_and_ready_on_traffic(overlay: str, name: str
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_data_api_is_scaled_by_its_processors_and_by_no_topic(overlay: str) -> None:
-    assert not any("data-api" in topic.consumers for topic in list_topics(PLATFORMS))
+    assert not any("data-api" in topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS))
     assert "data-api" not in select_kinds(overlay, "ScaledObject")
     (scaler,) = select_kinds(overlay, "HorizontalPodAutoscaler").values()
 
@@ -247,7 +248,7 @@ def test_the_data_api_has_room_on_its_disk_for_more_than_it_keeps() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
-    consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS) if topic.events)
+    consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS) if topic.events)
     each = inspect.signature(KeyedConsumer.stop).parameters["grace"].default
     consumers = min(consumed, 5)  # scheduler and writer consume by pattern
     longest = max(each * consumers, INCREMENTAL_SECONDS, ANSWER_SECONDS)
@@ -267,7 +268,7 @@ def test_two_gateways_schedulers_and_linkers_never_fewer_while_they_are_replaced
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_each_consumer_is_scaled_on_the_lag_of_its_own_topics(overlay: str) -> None:
-    topics = {topic.name: topic.consumers for topic in list_topics(PLATFORMS)}
+    topics = {topic.name: topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS)}
     scaled = select_kinds(overlay, "ScaledObject")
     least = {name: one["spec"]["minReplicaCount"] for name, one in scaled.items()}
     brokers = get_plain_settings(overlay, "gateway")["KAFKA_BOOTSTRAP_SERVERS"]
