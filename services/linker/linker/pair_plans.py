@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from linker.linked_records import SeenAt, get_seen_at
-from linker.pairing import LINKED, UNLINKED
+from linker.pairing import LINKED, MISSING, UNLINKED
 from linking.fields import list_fields
 from linking.planning import Action, Decision, DecisionReason, PlanRules, SideState, move_bases, plan_pair
 from linking.records import PRODUCTS, LinkedRecord, Side, Value
@@ -21,6 +21,7 @@ RECORD_FIELD = "record"
 """The name in the place of a field's of what is done with a record as a whole, because the other one is archived, gone
 or missing."""
 OPTIONS_FIELD = "options"
+_MISSING_SIDES = {reason: side for side, reason in MISSING.items()}
 CREATE = "create"
 """The action of a line for a record that is to be made."""
 
@@ -151,7 +152,19 @@ def _plan_unlinked(
         side = Side.SHOPIFY if shopify is None else Side.ODOO
         if not (pair.shopify_archived if side is Side.SHOPIFY else pair.odoo_archived):
             lines += _plan_removal(side, Removal.GONE, settings)
+    elif pair.resource == PRODUCTS and pair.reason in _MISSING_SIDES:
+        lines += _plan_creation(_MISSING_SIDES[pair.reason], shopify or odoo, settings)
     return _build(pair, _name(pair, shopify, odoo), pair.state, pair.reason, lines)
+
+
+def _plan_creation(side: Side, record: LinkedRecord | None, settings: LinkSettings) -> Iterator[PlanLine]:
+    """Yield the line for making a product that this side lacks; none where the link makes no products there.
+
+    Without a SKU the new product would not be known as the same thing.
+    """
+    has_keys = record is not None and all(child.keys.sku for child in record.children if not child.is_archived)
+    if record is not None and has_keys and record.is_in_domain and side in settings.create_in:
+        yield PlanLine(RECORD_FIELD, "", CREATE, MISSING[side], side)
 
 
 def _plan_removal(side: Side, removal: Removal, settings: LinkSettings) -> Iterator[PlanLine]:
