@@ -23,7 +23,9 @@ import httpx
 import orjson
 import pytest
 import yaml
+from odoo_writer.settings import OdooWriterSettings
 from pydantic_settings import BaseSettings
+from shopify_writer.settings import ShopifyWriterSettings
 from typer.testing import CliRunner
 
 from data_api.settings import DataApiSettings
@@ -32,11 +34,9 @@ from gateway.settings import GatewaySettings
 from linker.settings import LinkerSettings
 from merchant_sync.app import app
 from odoo_fetcher.settings import OdooFetcherSettings
-from odoo_writer.settings import OdooWriterSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
-from shopify_writer.settings import ShopifyWriterSettings
 from spaces_writer.settings import WriterSettings
 from world import World, wait_until
 

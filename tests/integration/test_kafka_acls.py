@@ -13,7 +13,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from typer.testing import CliRunner
 
 from contracts.events import ConnectionChanged, RecordsPage
-from contracts.permissions import AUTOSCALER, KafkaPermission, OPERATOR, list_permissions, list_users
+from contracts.permissions import AUTOSCALER, OPERATOR, KafkaPermission, list_permissions, list_users
 from contracts.topics import CONNECTION_CHANGED, get_fetched_topic, list_topics
 from kafka_with_acls import SET_UP_TOPIC, SET_UP_USER, KafkaWithAcls, run_kafka_with_acls
 from merchant_sync.access import resolve_access
