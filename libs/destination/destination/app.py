@@ -53,6 +53,7 @@ def run_writer(
     async def start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         exit_stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
         registry = CollectorRegistry()
+        metrics = WriteMetrics(registry, slug)
         destination = await exit_stack.enter_async_context(open_destination(settings))
         brokers = settings.build_brokers()
         publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=service))
@@ -63,7 +64,7 @@ def run_writer(
             get_write_topic(slug),
             group=f"{service}.{get_write_topic(slug)}",
             parse=WriteRequested.model_validate_json,
-            handle=WriteHandler(destination, tokens, publisher, record_result=WriteMetrics(registry, slug).count_result),
+            handle=WriteHandler(destination, tokens, publisher, record_result=metrics.count_result),
             dead_letters=DeadLetterPublisher(publisher),
             limits=LIMITS,
         )

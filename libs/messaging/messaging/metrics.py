@@ -16,7 +16,7 @@ class ConsumerMetrics(Collector):
         self._consumers = consumers
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """Yield the counter of dead letters and the gauge of the lag. Prometheus's registry calls this at each scrape."""
+        """Yield the counter of dead letters and the gauge of the lag. Prometheus's registry calls this at a scrape."""
         description = "Messages that could not be handled and were dead-lettered, by the group that gave up."
         dead_letters = CounterMetricFamily("merchant_sync_dead_letters", description, labels=("group",))
         description = "Messages that a group has not finished, in the partitions of this process."

@@ -79,7 +79,7 @@ class OffsetTracker:
         return offsets if offsets is not None and offsets.track(offset) else None
 
     def count_unfinished(self, ends: Mapping[TopicPartition, int]) -> int:
-        """Return how many messages of the assigned partitions are not finished. `ends` are the partitions' next offsets."""
+        """Return how many messages of the assigned partitions are not finished. `ends` are the next offsets."""
         return sum(offsets.count_unfinished(ends.get(partition, 0)) for partition, offsets in self._partitions.items())
 
     @property

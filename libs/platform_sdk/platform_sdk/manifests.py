@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 GATEWAY, SCHEDULER, FETCHER, SANDBOX, OPERATOR = "gateway", "scheduler", "fetcher", "sandbox", "operator"
-"""The parts of an installation that may read a platform's settings. `operator` is the command line, and `fetcher` stands
-for all of the platform's own services (`Manifest.services`): its writer calls the same API with the same settings."""
+"""The parts of an installation that may read a platform's settings. `operator` is the command line.
+
+`fetcher` stands for all of the platform's own services (`Manifest.services`): its writer calls the same API with the
+same settings."""
 _SANDBOX_PLACEHOLDERS = ("{sandbox_url}", "{sandbox_people_url}")
 _LOST_PARTS = frozenset({"", ".", ".."})
 """The parts of a path that browsers and HTTP clients resolve or drop."""
