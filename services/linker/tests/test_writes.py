@@ -34,8 +34,9 @@ class Writers:
         """Say what came of a write, by default that it was made, and plan."""
         if outcome in ("applied", "unchanged"):
             fields = {"values": request["fields"], "version": WRITTEN_AT, "read_at": 5_000, **fields}
-        copied = {name: request[name] for name in ("write_id", "link_id", "connection", "epoch", "attempt", "record")}
-        event = WriteCompleted(**copied, outcome=outcome, **fields)
+        record = fields.pop("record", request["record"])
+        copied = {name: request[name] for name in ("write_id", "link_id", "connection", "epoch", "attempt")}
+        event = WriteCompleted(**copied, record=record, outcome=outcome, **fields)
         await self.handler(request["connection"], [event])
         await self.world.plan()
 
@@ -315,3 +316,61 @@ async def test_a_paused_link_writes_nothing_and_goes_on_under_new_ids(world: Lin
     await writers.answer(request)
     await writers.answer(again)
     assert await list_states(world) == ["cancelled", "applied"]
+
+
+async def test_a_product_that_a_side_lacks_is_made_once_and_found_by_its_sku(
+    world: LinkWorld, writers: Writers
+) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp", options=[], price="9.90"))
+    for feed in (world.shopify, world.odoo):
+        feed.put("account", {"currency": "EUR"}, resource="account")
+    await world.draft_link()
+    await approve(world)
+    (request,) = await writers.pop()
+    assert (request["connection"], request["operation"], request["record"]) == (DATABASE, "create", None)
+    assert request["fields"] == {"title": "Lamp", "options": []}
+    assert request["variants"] == [{"sku": "SKU-1", "price": "9.90", "option_values": {}}]
+    link = await world.get_link()
+    assert request["external_id"] == f"{link.id.hex}_products_s1"
+    await writers.answer(request, record="77", variants={"SKU-1": "78"}, values={})
+    await make_due(world)
+    assert await writers.pop() == []
+    await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp", options=[], price="9.90"))
+    assert await world.list_pairs() == [("s1", "o1", "linked", None)]
+    assert await world.list_lines() == []
+
+
+@pytest.mark.parametrize("settings", [{"create_in": ["shopify"]}, {"create_in": []}])
+async def test_a_link_makes_products_only_where_it_says(
+    world: LinkWorld, writers: Writers, settings: dict[str, Any]
+) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp"))
+    await world.draft_link(**settings)
+    await approve(world)
+    assert await writers.pop() == []
+
+
+async def test_options_that_differ_are_listed_and_everything_else_is_written(
+    world: LinkWorld, writers: Writers
+) -> None:
+    sizes = [{"name": "Size", "values": ["S"]}]
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp", options=sizes))
+    world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak", options=[]))
+    await world.draft_link()
+    await approve(world)
+    (request,) = await writers.pop()
+    assert request["fields"] == {"title": "Lamp of oak"}
+    assert await world.list_lines() == [
+        ("options", "blocked", "options", None),
+        ("title", "write", "changed_on_odoo", "shopify"),
+    ]
+
+
+async def test_a_product_is_made_without_amounts_of_another_currency(world: LinkWorld, writers: Writers) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp", options=[], price="9.90"))
+    world.shopify.put("account", {"currency": "EUR"}, resource="account")
+    world.odoo.put("account", {"currency": "USD"}, resource="account")
+    await world.draft_link()
+    await approve(world)
+    (request,) = await writers.pop()
+    assert (request["variants"], request["currency"]) == ([{"sku": "SKU-1", "option_values": {}}], None)

@@ -17,7 +17,7 @@ from linker.store.links import ACTIVE, DRAFT, Link
 from linker.store.sides import LinkSide
 from linker.store.writes import Write
 from linker.write_requests import build_writes
-from linking.fields import list_fields
+from linking.fields import ValueKind, list_fields
 from linking.guard import DraftReason, PlannedWrite, check_guard
 from linking.records import VARIANTS, LinkedRecord, Side
 from linking.settings import LinkSettings
@@ -98,8 +98,9 @@ async def _send(tx: AsyncConnection, link: Link, due: Sequence[Write]) -> None:
     shop, database = await sides.list_by_link(tx, link.id)
     known = {Side.SHOPIFY: shop, Side.ODOO: database}
     settings = LinkSettings.model_validate(link.settings)
+    currency = shop.currency if shop.currency == database.currency else None
     for write in due:
-        event = await _build_event(tx, link, known[write.side], settings, shop.currency, write)
+        event = await _build_event(tx, link, known[write.side], settings, currency, write)
         event_id = f"{event.write_id}:{event.attempt}"
         await enqueue(tx, [OutboundMessage(get_write_topic(write.side), event.connection, event, event_id)])
     await writes.note_requested(tx, [write.id for write in due], SILENT_SECONDS)
@@ -113,7 +114,7 @@ async def _build_event(
         "fields": {name: values["wanted"] for name, values in write.fields.items()},
     }
     if write.operation == CREATE:
-        content = await _build_creation(tx, link, settings, write)
+        content = await _build_creation(tx, link, settings, currency, write)
     return WriteRequested(
         write_id=write.id,
         link_id=link.id,
@@ -131,24 +132,30 @@ async def _build_event(
     )
 
 
-async def _build_creation(tx: AsyncConnection, link: Link, settings: LinkSettings, write: Write) -> dict[str, Any]:
-    """Return what a record is made of: the values of the other side's record, as they are now."""
+async def _build_creation(
+    tx: AsyncConnection, link: Link, settings: LinkSettings, currency: str | None, write: Write
+) -> dict[str, Any]:
+    """Return what a record is made of: the values of the other side's record, as they are now.
+
+    Amounts are left out where the sides' currencies differ, or are not known.
+    """
     source = write.other_record or ""
     found = await records.load(tx, link.id, write.side.other, [source])
     record = found[source].record if source in found else None
     content: dict[str, Any] = {"external_id": f"{link.id.hex}_{write.resource}_{re.sub('[^0-9A-Za-z]', '', source)}"}
     if record is not None:
-        content["fields"] = _list_values(record, settings)
+        content["fields"] = _list_values(record, settings, currency)
         content["variants"] = [
-            {**_list_values(child, settings), "option_values": dict(child.option_values)}
+            {**_list_values(child, settings, currency), "option_values": dict(child.option_values)}
             for child in record.children
             if not child.is_archived
         ]
     return content
 
 
-def _list_values(record: LinkedRecord, settings: LinkSettings) -> dict[str, Any]:
-    names = {field.name for field in list_fields(record.resource, settings.fields)}
+def _list_values(record: LinkedRecord, settings: LinkSettings, currency: str | None) -> dict[str, Any]:
+    fields = list_fields(record.resource, settings.fields)
+    names = {field.name for field in fields if currency or field.kind is not ValueKind.MONEY}
     # The options and the key are needed to make a product, whatever is kept in step afterwards.
     names |= {"sku"} if record.resource == VARIANTS else {"title", "options"}
     return {name: value for name, value in record.values.items() if name in names}
