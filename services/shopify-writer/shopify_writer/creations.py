@@ -31,7 +31,8 @@ Product = FindProductProductByIdentifier | CreateProductProductSetProduct
 async def create_product(session: WriteSession, request: WriteRequested) -> WriteResult:
     """Make a product, unless there is one with the same custom id.
 
-    Raises the exceptions of `WriteSession.fetch_response` and `WriteSession.send_mutation`, except for MutationRefusedError.
+    Raises the exceptions of `WriteSession.fetch_response` and `WriteSession.send_mutation`, except for
+    MutationRefusedError.
     """
     if request.resource != PRODUCTS or not request.external_id:
         return build_refused(request, "only a product with an external id can be made")

@@ -38,7 +38,10 @@ def find_result(request: WriteRequested, target: Target) -> WriteResult | None:
 
 
 async def remove_product(session: WriteSession, request: WriteRequested, target: Target) -> WriteResult:
-    """Do what is requested with a product. Raises the exceptions of `WriteSession.send_mutation`, but MutationRefusedError."""
+    """Do what is requested with a product.
+
+    Raises the exceptions of `WriteSession.send_mutation`, except for MutationRefusedError.
+    """
     if request.operation == DELETE:
         return await _delete_product(session, request)
     status = _STATUSES[request.operation]

@@ -52,8 +52,8 @@ class Targets:
 async def read_targets(session: WriteSession, requests: Sequence[WriteRequested]) -> Targets:
     """Read the records of `requests`, at most MAX_TARGETS, whose ids are valid.
 
-    Raises the exceptions of `WriteSession.fetch_response`, AccessDeniedError for a missing scope, and PermanentError when the
-    token belongs to another shop.
+    Raises the exceptions of `WriteSession.fetch_response`, AccessDeniedError for a missing scope, and PermanentError
+    when the token belongs to another shop.
     """
     formats = {str(request.record): SkuFormat(request.sku_format) for request in requests}
     wants_cost = any("cost" in request.fields for request in requests)

@@ -90,8 +90,8 @@ async def update_variants(session: WriteSession, updates: Sequence[Update]) -> l
     """Write to variants of one product in one call.
 
     Where Shopify refuses it, the variants that it names are refused. The others are sent anew without them, and in
-    halves where it names none. Raises the exceptions of `WriteSession.send_mutation`, except for MutationRefusedError: then
-    the results of earlier calls are lost, and the write is found to be done when it is requested again.
+    halves where it names none. Raises the exceptions of `WriteSession.send_mutation`, except for MutationRefusedError.
+    Then the results of earlier calls are lost, and what they wrote is found when it is requested again.
     """
     try:
         payload, read_at = await _send_variants(session, updates)
