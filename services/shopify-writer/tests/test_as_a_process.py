@@ -62,7 +62,7 @@ async def test_a_write_whose_writer_is_killed_before_it_says_so_has_one_effect(k
     await consumer.start()
     product = shop.make_product()
     request = shop.request(product["gid"], {"title": "Cup"}, {"title": "Mug"})
-    shop.set_faults(lost_answers=1, lost_answer_seconds=30)
+    shop.set_faults(lost_answers=1, lost_answer_seconds=8)
     async with serve_tokens(shop) as gateway, EventPublisher(Brokers(kafka), source="tests") as publisher:
         process = start(kafka, gateway, shop)
         try:
