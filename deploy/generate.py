@@ -130,7 +130,7 @@ def render_files() -> Iterator[tuple[Path, str]]:
     environment, manifests = create_environment(), load_manifests()
     shared = {
         "manifests": manifests,
-        "fetchers": ", ".join(manifest.fetcher for manifest in manifests),
+        "platform_services": [service for manifest in manifests for service in manifest.services],
         "public_urls": PUBLIC_URLS,
         "topics": list_topics(PLATFORMS, DESTINATIONS),
         "partitions": PARTITIONS,

@@ -57,8 +57,9 @@ SECRETS_BY_PART = {
     DATA_API: (*_BUCKET, "ENDPOINT_ENCRYPTION_KEYS"),
     LINKER: (),
     **{
-        manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
+        service: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
         for manifest in MANIFESTS
+        for service in manifest.services
     },
     SANDBOX: _list_platform_secrets(manifests.SANDBOX),
     SPACES: _BUCKET,

@@ -13,6 +13,7 @@ from service.service_auth import identify_caller, parse_key_hashes
 
 LOGIN = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
 FETCHERS = [name for name in SERVICES if name.endswith("-fetcher")]
+WRITERS = ["shopify-writer", "odoo-writer"]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def list_callers(folder: dict[str, str], hashes: dict[str, str]) -> set[str | No
 def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
     accepted = {
-        "gateway": ("scheduler", "data-api", *FETCHERS, "operator"),
+        "gateway": ("scheduler", "data-api", *FETCHERS, *WRITERS, "operator"),
         "scheduler": ("gateway", "operator"),
         "linker": ("operator",),
     }
@@ -50,7 +51,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY", "_LINKER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == len(FETCHERS) + 6
+    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 6
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("odoo-fetcher", {"GATEWAY_KEY", *LOGIN}),
+        *((writer, {"GATEWAY_KEY", *LOGIN}) for writer in WRITERS),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )

@@ -22,6 +22,7 @@ PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
 statuses."""
 ONLY_OPTION = ("Title", ["Default Title"])
 """The option of a product without options."""
+_ONLY_CHOICE = [("Title", "Default Title")]
 
 
 def extract_record(
@@ -84,4 +85,8 @@ def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOpti
         "price": convert_to_amount(node["price"]),
         "compare_at_price": convert_to_amount(node["compareAtPrice"]),
     }
-    return LinkedRecord(VARIANTS, node["id"], values, keys, parent=product, bin=parsed.bin)
+    chosen = {one["name"]: one["value"] for one in node["selectedOptions"]}
+    option_values = {} if list(chosen.items()) == _ONLY_CHOICE else chosen
+    return LinkedRecord(
+        VARIANTS, node["id"], values, keys, parent=product, option_values=option_values, bin=parsed.bin
+    )

@@ -173,7 +173,7 @@ def test_a_secret_is_a_file_of_its_readers_alone_and_in_no_environment(
     assert files["spaces-writer"] == bucket
     assert files["data-api"] == {*bucket, "DATA_API_KEYS"}
     assert {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET"} <= files["gateway"] and not files["gateway"] & bucket
-    assert files["scheduler"] == files["shopify-fetcher"] == set()
+    assert files["scheduler"] == files["shopify-fetcher"] == files["shopify-writer"] == set()
     shown = json.dumps(production.inspect())
     assert [name for name, value in given.items() if value in shown] == []
     logs = production("logs", "--no-color")
@@ -195,6 +195,10 @@ def test_a_services_user_of_kafka_writes_its_own_topics_and_no_others(production
     for fetcher in {service} & set(FETCHERS):
         assert {name for name in written if name.startswith("data.")} == {
             f"data.fetched.{fetcher.removesuffix('-fetcher')}{end}" for end in ("", ".full")
+        }
+    for writer in {service} & {f"{platform}-writer" for platform in DESTINATIONS}:
+        assert {name for name in written if not name.endswith(".dlq")} == {
+            f"write.completed.{writer.removesuffix('-writer')}"
         }
 
 

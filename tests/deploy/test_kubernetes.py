@@ -24,7 +24,7 @@ from merchant_sync import deployment, environment
 from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes
-from merchant_sync.parts import FETCHERS, SERVICES
+from merchant_sync.parts import PLATFORM_SERVICES, SERVICES
 from messaging.keyed_consumer import KeyedConsumer
 from platforms.known_settings import list_known_settings
 from platforms.registry import DESTINATIONS
@@ -273,7 +273,7 @@ def test_each_consumer_is_scaled_on_the_lag_of_its_own_topics(overlay: str) -> N
     least = {name: one["spec"]["minReplicaCount"] for name, one in scaled.items()}
     brokers = get_plain_settings(overlay, "gateway")["KAFKA_BOOTSTRAP_SERVERS"]
 
-    assert least == {**dict.fromkeys(FETCHERS, 0), "spaces-writer": 1}
+    assert least == {**dict.fromkeys(PLATFORM_SERVICES, 0), "spaces-writer": 1}
     for name, one in scaled.items():
         assert one["spec"]["scaleTargetRef"] == {"name": name}
         assert "replicas" not in select_kinds(overlay, "Deployment")[name]["spec"]
@@ -298,7 +298,8 @@ def test_keda_logs_in_to_kafka_as_the_services_do() -> None:
         assert {one["parameter"] for one in authentication["spec"]["secretTargetRef"]} == parameters
     assert select_kinds("sandbox", "Secret")["keda"]["data"].keys() == login
     for one in [one for overlay in OVERLAYS for one in select_kinds(overlay, "ScaledObject").values()]:
-        assert [trigger["authenticationRef"] for trigger in one["spec"]["triggers"]] == [{"name": "kafka"}] * 2
+        triggers = one["spec"]["triggers"]
+        assert [trigger["authenticationRef"] for trigger in triggers] == [{"name": "kafka"}] * len(triggers)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -408,7 +409,7 @@ def can_reach(overlay: str, source: str, target: str, port: int) -> bool:
 WITHIN = {
     ("ingress", "gateway", 5000),
     *((caller, "data-api", 5010) for caller in ("ingress", "operator", "doctor")),
-    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *FETCHERS, "operator", "doctor")),
+    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *PLATFORM_SERVICES, "operator", "doctor")),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
     *((caller, "linker", 8080) for caller in ("operator", "doctor")),
@@ -419,7 +420,7 @@ BROUGHT = {
     *((name, "kafka", 9092) for name in (*OURS, "keda")),
     *((name, "postgres", 5432) for name in (*environment.OWNERS, "doctor")),
     *((name, "spaces", 9000) for name in ("spaces-writer", "data-api", "operator", "doctor")),
-    *((name, "sandbox", 8090) for name in ("gateway", *FETCHERS, "operator", "doctor")),
+    *((name, "sandbox", 8090) for name in ("gateway", *PLATFORM_SERVICES, "operator", "doctor")),
     *((name, "gateway", 5000) for name in ("sandbox", "gateway")),
 }
 PORTS = (5000, 5001, 5010, 5432, 8080, 8090, 9000, 9092)
@@ -450,7 +451,7 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
         ("linker", {5432, 9093}),
         ("spaces-writer", {443, 5432, 9093}),
         ("data-api", {443, 5432, 9093}),
-        *((fetcher, {443, 9093}) for fetcher in FETCHERS),
+        *((name, {443, 9093}) for name in PLATFORM_SERVICES),
         ("operator", {9093}),
         ("doctor", {443, 5432, 9093}),
     ],

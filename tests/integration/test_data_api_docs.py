@@ -23,7 +23,9 @@ import httpx
 import orjson
 import pytest
 import yaml
+from odoo_writer.settings import OdooWriterSettings
 from pydantic_settings import BaseSettings
+from shopify_writer.settings import ShopifyWriterSettings
 from typer.testing import CliRunner
 
 from data_api.settings import DataApiSettings
@@ -69,6 +71,8 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "facebook-fetcher": FacebookFetcherSettings,
     "phpmyadmin-fetcher": PhpMyAdminFetcherSettings,
     "odoo-fetcher": OdooFetcherSettings,
+    "shopify-writer": ShopifyWriterSettings,
+    "odoo-writer": OdooWriterSettings,
 }
 
 

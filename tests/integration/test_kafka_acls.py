@@ -13,7 +13,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from typer.testing import CliRunner
 
 from contracts.events import ConnectionChanged, RecordsPage
-from contracts.permissions import AUTOSCALER, OPERATOR, list_permissions, list_users
+from contracts.permissions import AUTOSCALER, OPERATOR, KafkaPermission, list_permissions, list_users
 from contracts.topics import CONNECTION_CHANGED, get_fetched_topic, list_topics
 from kafka_with_acls import SET_UP_TOPIC, SET_UP_USER, KafkaWithAcls, run_kafka_with_acls
 from merchant_sync.access import resolve_access
@@ -200,6 +200,20 @@ def test_the_table_gives_a_fetcher_its_platforms_topics_alone() -> None:
     permissions = [one for one in list_permissions(PLATFORMS, DESTINATIONS) if one.operation == "Write"]
     assert {one.user for one in permissions if one.name == "connection.changed"} == {"gateway", OPERATOR}
     assert not get_permitted(AUTOSCALER, "Write") | get_permitted(AUTOSCALER, "Read")
+
+
+def test_the_table_gives_a_writer_the_writes_to_its_platform_alone() -> None:
+    assert DESTINATIONS
+    for platform in DESTINATIONS:
+        writer, requests = f"{platform}-writer", f"write.requested.{platform}"
+        assert get_permitted(writer, "Write") == {f"write.completed.{platform}", f"{requests}.dlq"}
+        assert get_permitted(writer, "Read") == {requests}
+        writing = {one.user for one in list_permissions(PLATFORMS, DESTINATIONS) if is_write(one, requests)}
+        assert writing == {"linker", OPERATOR}
+
+
+def is_write(permission: KafkaPermission, topic: str) -> bool:
+    return (permission.operation, permission.resource, permission.name) == ("Write", "topic", topic)
 
 
 def test_the_table_lets_the_data_api_read_what_readers_see_and_write_nothing() -> None:

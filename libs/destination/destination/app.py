@@ -5,18 +5,18 @@ Each writer passes in its own `Destination`.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import partial
 from typing import TypeVar
 
 import httpx
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
 from contracts.events import WriteRequested
 from contracts.topics import get_write_topic
 from destination.destination import Destination
 from destination.handler import WriteHandler
+from destination.metrics import WriteMetrics
 from destination.settings import DestinationSettings
 from messaging.consumers import run_consumers
 from messaging.dead_letters import DeadLetterPublisher
@@ -53,6 +53,7 @@ def run_writer(
     async def start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         exit_stack.enter_context(export_traces(service, settings.otel_exporter_otlp_endpoint))
         registry = CollectorRegistry()
+        metrics = WriteMetrics(registry, slug)
         destination = await exit_stack.enter_async_context(open_destination(settings))
         brokers = settings.build_brokers()
         publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=service))
@@ -63,7 +64,7 @@ def run_writer(
             get_write_topic(slug),
             group=f"{service}.{get_write_topic(slug)}",
             parse=WriteRequested.model_validate_json,
-            handle=WriteHandler(destination, tokens, publisher, record_result=_count_results(slug, registry)),
+            handle=WriteHandler(destination, tokens, publisher, record_result=metrics.count_result),
             dead_letters=DeadLetterPublisher(publisher),
             limits=LIMITS,
         )
@@ -74,15 +75,6 @@ def run_writer(
         return [Endpoint(app, settings.host, settings.port)]
 
     serve(start)
-
-
-def _count_results(slug: str, registry: CollectorRegistry) -> Callable[[str], None]:
-    results = Counter("merchant_sync_writes", "Writes by outcome.", ("platform", "outcome"), registry=registry)
-    return partial(_count_result, results, slug)
-
-
-def _count_result(results: Counter, slug: str, outcome: str) -> None:
-    results.labels(slug, outcome).inc()
 
 
 def _build_checks(tokens: TokenClient, consumer: KeyedConsumer[WriteRequested]) -> dict[str, Check]:

@@ -13,7 +13,7 @@ from connector.client import TokenClient
 from connector.outcomes import Uniform, compute_delay
 from contracts.events import WriteCompleted, WriteRequested, parse_platform
 from contracts.topics import get_written_topic
-from destination.destination import POSTPONED, REFUSED, Destination, WriteResult
+from destination.destination import POSTPONED, REFUSED, Destination, Outcome, WriteResult
 from messaging.publisher import EventPublisher, OutboundMessage
 from platform_sdk.errors import AccessDeniedError, AccountBlockedError, PermanentError, RetryLaterError
 from platform_sdk.session import INCREMENTAL, SyncContext
@@ -38,7 +38,7 @@ class WriteHandler:
         tokens: TokenClient,
         publisher: EventPublisher,
         *,
-        record_result: Callable[[str], None],
+        record_result: Callable[[Outcome], None],
         now: Callable[[], float] = time.time,
         uniform: Uniform = random.uniform,
     ) -> None:
