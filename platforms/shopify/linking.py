@@ -11,11 +11,9 @@ from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, Ma
 from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
 from linking.values import convert_to_amount
 from platforms.shopify.ids import is_id_of
+from platforms.shopify.scopes import LINK_SCOPES
 
-WRITE_PRODUCTS, READ_INVENTORY = "write_products", "read_inventory"
-LINK_SCOPES = (WRITE_PRODUCTS, READ_INVENTORY)
-"""The scopes that a link needs of a shop: to write products with their variants, and to read the costs of variants.
-Costs and weights are written with their variant and need no scope of their own; only stock needs `write_inventory`."""
+__all__ = ["LINK_SCOPES", "extract_currency", "extract_record"]
 ARCHIVED = "ARCHIVED"
 PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
 """Whether a product of a status can be bought. Unlisted ones can, by their address. Nothing is said of other

@@ -374,3 +374,14 @@ async def test_a_product_is_made_without_amounts_of_another_currency(world: Link
     await approve(world)
     (request,) = await writers.pop()
     assert (request["variants"], request["currency"]) == ([{"sku": "SKU-1", "option_values": {}}], None)
+
+
+async def test_a_shop_that_has_not_granted_to_be_written_to_is_named_with_what_to_do(world: LinkWorld) -> None:
+    await world.connect(SHOP, scopes=("read_products", "read_inventory"))
+    await world.connect(DATABASE)
+    await world.create_link_of_connected()
+    await world.answer_reads()
+    await world.plan()
+    wanted = r"has not granted write_products: the merchant opens /shopify/acme.myshopify.com/login\?link=1"
+    with pytest.raises(RequestRejectedError, match=wanted):
+        await approve(world)

@@ -12,8 +12,8 @@ from destination.destination import UNCHANGED, WriteResult
 from destination.handler import ACCESS_DENIED
 from linking.records import VARIANTS
 from platform_sdk.session import SyncContext
-from platforms.shopify.linking import READ_INVENTORY, WRITE_PRODUCTS
 from platforms.shopify.rate_limit import RateLimitStates
+from platforms.shopify.scopes import READ_INVENTORY, WRITE_PRODUCTS
 from platforms.shopify.session import AdminApiClient, parse_shop
 from shopify_writer.creations import create_product
 from shopify_writer.removals import DELETE, find_result, remove_product

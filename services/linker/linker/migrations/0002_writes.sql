@@ -39,3 +39,5 @@ ALTER TABLE pairs ADD COLUMN failed_write uuid;
 -- planned once more, is_approving is true, and the numbers of that planning are approved as well.
 ALTER TABLE links ADD COLUMN approved_number bigint;
 ALTER TABLE links ADD COLUMN is_approving boolean NOT NULL DEFAULT false;
+-- What the account has granted, as far as its platform tells.
+ALTER TABLE connections ADD COLUMN scopes text[] NOT NULL DEFAULT '{}';

@@ -6,11 +6,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from linker.store import links, pairs
+from contracts.events import parse_account, parse_platform
+from linker.store import connections, links, pairs, sides
 from linker.store.links import ACTIVE, DRAFT, Link
 from linker.use_cases.link_events import publish_link
 from linking.records import Side
 from platform_sdk.errors import RequestRejectedError
+from platforms.shopify.scopes import LINK_SCOPES
 
 log = structlog.get_logger()
 CONFLICT, NOT_FOUND = 409, 404
@@ -24,6 +26,7 @@ async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None
     """
     if link.state != DRAFT:
         raise RequestRejectedError(CONFLICT, f"the link is {link.state}: there is no draft to approve")
+    await _check_scopes(tx, link)
     if plan is not None and plan != link.plan_number:
         raise RequestRejectedError(
             CONFLICT, f"the plan has changed since: look at plan {link.plan_number}, and approve that"
@@ -34,6 +37,19 @@ async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None
     await links.set_state(tx, link.id, ACTIVE)
     await publish_link(tx, link.id)
     log.info("draft approved", link=str(link.id), plan=link.plan_number)
+
+
+async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
+    """Raise `RequestRejectedError` if the shop has not granted what a link needs."""
+    shop, _ = await sides.list_by_link(tx, link.id)
+    known = await connections.get(tx, shop.connection)
+    missing = [scope for scope in LINK_SCOPES if known is None or scope not in known.scopes]
+    if missing:
+        path = f"/{parse_platform(shop.connection)}/{parse_account(shop.connection)}/login?link=1"
+        raise RequestRejectedError(
+            CONFLICT,
+            f"the shop has not granted {', '.join(missing)}: the merchant opens {path} at the gateway, and agrees",
+        )
 
 
 async def settle_conflicts(
