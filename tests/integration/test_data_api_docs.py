@@ -25,7 +25,6 @@ import pytest
 import yaml
 from odoo_writer.settings import OdooWriterSettings
 from pydantic_settings import BaseSettings
-from shopify_writer.settings import ShopifyWriterSettings
 from typer.testing import CliRunner
 
 from data_api.settings import DataApiSettings
@@ -37,6 +36,7 @@ from odoo_fetcher.settings import OdooFetcherSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
+from shopify_writer.settings import ShopifyWriterSettings
 from spaces_writer.settings import WriterSettings
 from world import World, wait_until
 

@@ -13,7 +13,7 @@ PRODUCT, VARIANT = "gid://shopify/Product/1", "gid://shopify/ProductVariant/2"
 
 
 def build_variant(**fields: Any) -> dict[str, Any]:
-    node = {"id": VARIANT, "sku": "A-1", "barcode": "400", "price": "9.90", "compareAtPrice": None}
+    node: dict[str, Any] = {"id": VARIANT, "sku": "A-1", "barcode": "400", "price": "9.90", "compareAtPrice": None}
     node |= {"selectedOptions": [{"name": "Size", "value": "S"}], **fields}
     return {"node": node}
 
