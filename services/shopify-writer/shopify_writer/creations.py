@@ -76,7 +76,7 @@ async def _create(session: WriteSession, request: WriteRequested, fields: Mappin
 async def _find_or_define(session: WriteSession, external_id: str) -> Found:
     """Return the product with this custom id, or None, and the shop's currency.
 
-    Makes the definition of custom ids if the shop has none. Raises MutationRefusedError if the shop cannot have custom ids.
+    Makes the definition of custom ids if the shop has none. Raises MutationRefusedError if the shop cannot have them.
     """
     try:
         return await _find_product(session, external_id)
