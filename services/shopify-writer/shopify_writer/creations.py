@@ -17,8 +17,15 @@ from shopify_writer.generated.find_product import FindProduct, FindProductProduc
 from shopify_writer.generated.fragments import VariantIds
 from shopify_writer.generated.list_variants import ListVariants
 from shopify_writer.graphql_documents import CREATE_PRODUCT, DEFINE_ID, FIND_PRODUCT, LIST_VARIANTS
-from shopify_writer.results import SHOPIFY_API, build_applied, build_refused, build_unchanged, describe_errors
-from shopify_writer.targets import Target, build_product_target
+from shopify_writer.results import (
+    SHOPIFY_API,
+    build_applied,
+    build_refused,
+    build_unchanged,
+    describe_errors,
+    find_currency_refusal,
+)
+from shopify_writer.targets import Target, build_product_target, read_currency
 from shopify_writer.write_session import MutationRefusedError, UnknownOutcomeError, WriteSession
 
 PAGE = 250
@@ -26,6 +33,8 @@ PAGE = 250
 TAKEN = "TAKEN"
 """The code of the error that there is a definition with the same name."""
 Product = FindProductProductByIdentifier | CreateProductProductSetProduct
+Found = tuple[tuple[Target, Product] | None, str]
+"""The product that was looked for, or None, and the currency of the shop."""
 
 
 async def create_product(session: WriteSession, request: WriteRequested) -> WriteResult:
@@ -39,11 +48,11 @@ async def create_product(session: WriteSession, request: WriteRequested) -> Writ
     sku_format = SkuFormat(request.sku_format)
     try:
         fields = build_new_product(request.external_id, request.fields, request.variants, sku_format, request.currency)
-        found = await _find_or_define(session, request.external_id)
+        found, currency = await _find_or_define(session, request.external_id)
         if found is not None:
             target, product = found
             return build_unchanged(request, target, await _list_variants(session, product, sku_format))
-        return await _create(session, request, fields)
+        return find_currency_refusal(request, currency) or await _create(session, request, fields)
     except ValueError as error:
         return build_refused(request, str(error))
     except MutationRefusedError as error:
@@ -64,10 +73,10 @@ async def _create(session: WriteSession, request: WriteRequested, fields: Mappin
     return build_applied(request, target, variants)
 
 
-async def _find_or_define(session: WriteSession, external_id: str) -> tuple[Target, Product] | None:
-    """Return the product with this custom id, or None. Makes the definition of custom ids if the shop has none.
+async def _find_or_define(session: WriteSession, external_id: str) -> Found:
+    """Return the product with this custom id, or None, and the shop's currency.
 
-    Raises MutationRefusedError if the shop cannot have custom ids.
+    Makes the definition of custom ids if the shop has none. Raises MutationRefusedError if the shop cannot have them.
     """
     try:
         return await _find_product(session, external_id)
@@ -77,7 +86,7 @@ async def _find_or_define(session: WriteSession, external_id: str) -> tuple[Targ
         return await _find_product(session, external_id)
 
 
-async def _find_product(session: WriteSession, external_id: str) -> tuple[Target, Product] | None:
+async def _find_product(session: WriteSession, external_id: str) -> Found:
     identifier = {"customId": {**EXTERNAL_ID, "value": external_id}}
     response, read_at = await session.fetch_response(FIND_PRODUCT, {"identifier": identifier, "first": PAGE})
     for error in response.errors:
@@ -85,7 +94,8 @@ async def _find_product(session: WriteSession, external_id: str) -> tuple[Target
             raise_first_error((error,))
         raise MutationRefusedError(error.reason)
     product = parse_model(FindProduct, response.data).productByIdentifier
-    return (_build_target(product, read_at), product) if product is not None else None
+    currency = read_currency(session, response)
+    return ((_build_target(product, read_at), product) if product is not None else None), currency
 
 
 async def _define_id(session: WriteSession) -> None:

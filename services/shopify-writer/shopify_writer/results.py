@@ -13,11 +13,14 @@ from destination.destination import (
     Outcome,
     WriteResult,
 )
+from linking.fields import FIELDS, ValueKind
 from linking.records import Values
 from shopify_writer.targets import Target
 
 SHOPIFY_DATA, SHOPIFY_API, CURRENCY = "shopify_data", "shopify_api", "currency"
 """Reason codes: the shop does not take the values, its API has an error, and amounts are in another currency."""
+
+AMOUNTS = {one.name for one in FIELDS if one.kind is ValueKind.MONEY}
 
 
 class InputError(Protocol):
@@ -55,6 +58,15 @@ def build_refused(request: WriteRequested, message: str, reason_code: str = SHOP
 def build_failed(request: WriteRequested, message: str) -> WriteResult:
     """Return that the write was not tried, because the record cannot be read at the moment."""
     return WriteResult(request.write_id, FAILED, request.record, reason_code=SHOPIFY_API, message=message)
+
+
+def find_currency_refusal(request: WriteRequested, currency: str | None) -> WriteResult | None:
+    """Return the refusal of amounts that are not in the shop's `currency`; None if there are no such amounts."""
+    has_amounts = any(AMOUNTS & values.keys() for values in (request.fields, *request.variants))
+    if not has_amounts or request.currency in (None, currency):
+        return None
+    message = f"the amounts are in {request.currency}, and the shop's are in {currency}"
+    return build_refused(request, message, CURRENCY)
 
 
 def describe_errors(errors: Iterable[InputError]) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from contracts.events import WriteRequested
 from linking.records import PRODUCTS, SkuFormat, Values
 from platform_sdk.errors import PermanentError
-from platforms.shopify.errors import FieldError
+from platforms.shopify.errors import FieldError, GraphqlResponse
 from platforms.shopify.ids import is_id_of
 from platforms.shopify.linked_writes import read_product_values, read_variant_values
 from platforms.shopify.session import parse_model, parse_shop, raise_first_error
-from shopify_writer.generated.fragments import ProductFields
-from shopify_writer.generated.read_targets import ReadTargetsNodesProductVariant, ReadTargetsShop
+from shopify_writer.generated.fragments import ProductFields, ShopFields
+from shopify_writer.generated.read_targets import ReadTargetsNodesProductVariant
 from shopify_writer.graphql_documents import READ_TARGETS
 from shopify_writer.write_session import WriteSession
 
@@ -60,15 +60,21 @@ async def read_targets(session: WriteSession, requests: Sequence[WriteRequested]
     variables = {"ids": list(formats), "includeCost": wants_cost}
     response, read_at = await session.fetch_response(READ_TARGETS, variables)
     unreadable = _index_errors(response.errors, list(formats))
-    shop = parse_model(ReadTargetsShop, response.data["shop"])
-    if shop.myshopifyDomain != parse_shop(session.context.token.connection):
-        raise PermanentError("the access token is another shop's")
+    currency = read_currency(session, response)
     found = {
-        gid: _build_target(gid, node, formats[gid], read_at, shop.currencyCode)
+        gid: _build_target(gid, node, formats[gid], read_at, currency)
         for gid, node in zip(formats, response.data["nodes"], strict=True)
         if node is not None and gid not in unreadable
     }
     return Targets(found, unreadable, read_at)
+
+
+def read_currency(session: WriteSession, response: GraphqlResponse) -> str:
+    """Return the shop's currency from a response. Raises PermanentError when the token belongs to another shop."""
+    shop = parse_model(ShopFields, response.data["shop"])
+    if shop.myshopifyDomain != parse_shop(session.context.token.connection):
+        raise PermanentError("the access token is another shop's")
+    return shop.currencyCode
 
 
 def has_valid_id(request: WriteRequested) -> bool:

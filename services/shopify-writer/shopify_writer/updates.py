@@ -7,7 +7,6 @@ from datetime import datetime
 from contracts.events import WriteRequested
 from destination.destination import WriteResult
 from linking.conditional import ChangedMeanwhileError, is_written, list_unwritten
-from linking.fields import FIELDS, ValueKind
 from linking.records import VARIANTS, SkuFormat, Value
 from platforms.shopify.linked_writes import build_product_input, build_variant_input, read_variant_values
 from platforms.shopify.linking import ARCHIVED
@@ -16,19 +15,18 @@ from shopify_writer.generated.update_product import UpdateProduct
 from shopify_writer.generated.update_variants import UpdateVariants, UpdateVariantsProductVariantsBulkUpdate
 from shopify_writer.graphql_documents import UPDATE_PRODUCT, UPDATE_VARIANTS
 from shopify_writer.results import (
-    CURRENCY,
     SHOPIFY_API,
     build_applied,
     build_conflict,
     build_refused,
     build_unchanged,
     describe_errors,
+    find_currency_refusal,
     find_index,
 )
 from shopify_writer.targets import Node, Target, build_product_target
 from shopify_writer.write_session import MutationRefusedError, UnknownOutcomeError, WriteSession
 
-_AMOUNTS = {one.name for one in FIELDS if one.kind is ValueKind.MONEY}
 OPTIONS_REFUSED = "the options of a product that exists are not changed: change them in the shop"
 
 
@@ -45,9 +43,8 @@ def plan_update(request: WriteRequested, target: Target) -> Update | WriteResult
     """Return what is to be sent for a request; or what came of it, when there is nothing to send."""
     if "options" in request.fields:
         return build_refused(request, OPTIONS_REFUSED)
-    if _AMOUNTS & request.fields.keys() and request.currency not in (None, target.currency):
-        message = f"the amounts are in {request.currency}, and the shop's are in {target.currency}"
-        return build_refused(request, message, CURRENCY)
+    if (refusal := find_currency_refusal(request, target.currency)) is not None:
+        return refusal
     if "published" in request.fields and "published" not in target.values:
         return build_conflict(request, target, f"the product has the status {target.node['status']}")
     try:

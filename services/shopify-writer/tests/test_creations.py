@@ -128,3 +128,9 @@ async def test_what_the_shop_does_not_take_is_refused(shop: Any, fields: Any, va
 async def test_a_product_without_an_external_id_is_refused(shop: Any) -> None:
     (result,) = await shop.write(build_request(shop, external_id=None))
     assert (result.outcome, list_made(shop)) == ("refused", [])
+
+
+async def test_amounts_in_another_currency_are_refused(shop: Any) -> None:
+    (result,) = await shop.write(build_request(shop, currency="USD"))
+    assert (result.outcome, result.reason_code) == ("refused", "currency")
+    assert list_made(shop) == []

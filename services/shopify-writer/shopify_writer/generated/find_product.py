@@ -2,11 +2,15 @@
 from typing import Optional
 
 from .base_model import BaseModel
-from .fragments import ProductFields, VariantIds
+from .fragments import ProductFields, ShopFields, VariantIds
 
 
 class FindProduct(BaseModel):
+    shop: "FindProductShop"
     productByIdentifier: Optional["FindProductProductByIdentifier"]
+
+
+FindProductShop = ShopFields
 
 
 class FindProductProductByIdentifier(ProductFields):

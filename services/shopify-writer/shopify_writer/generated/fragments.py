@@ -15,6 +15,11 @@ class ProductFields(BaseModel):
     tags: list[str]
 
 
+class ShopFields(BaseModel):
+    myshopifyDomain: str
+    currencyCode: str
+
+
 class VariantFields(BaseModel):
     id: str
     sku: Optional[str]
@@ -62,5 +67,6 @@ class VariantIdsPageInfo(BaseModel):
 
 
 ProductFields.model_rebuild()
+ShopFields.model_rebuild()
 VariantFields.model_rebuild()
 VariantIds.model_rebuild()

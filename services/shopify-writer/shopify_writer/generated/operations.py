@@ -12,6 +12,9 @@ __all__ = [
 
 FIND_PRODUCT_GQL = """
 query FindProduct($identifier: ProductIdentifierInput!, $first: Int!) {
+  shop {
+    ...ShopFields
+  }
   productByIdentifier(identifier: $identifier) {
     ...ProductFields
     options {
@@ -35,6 +38,11 @@ fragment ProductFields on Product {
   vendor
   productType
   tags
+}
+
+fragment ShopFields on Shop {
+  myshopifyDomain
+  currencyCode
 }
 
 fragment VariantIds on ProductVariantConnection {
@@ -135,8 +143,7 @@ mutation DefineId($definition: MetafieldDefinitionInput!) {
 READ_TARGETS_GQL = """
 query ReadTargets($ids: [ID!]!, $includeCost: Boolean!) {
   shop {
-    myshopifyDomain
-    currencyCode
+    ...ShopFields
   }
   nodes(ids: $ids) {
     __typename
@@ -162,6 +169,11 @@ fragment ProductFields on Product {
   vendor
   productType
   tags
+}
+
+fragment ShopFields on Shop {
+  myshopifyDomain
+  currencyCode
 }
 
 fragment VariantFields on ProductVariant {

@@ -6,6 +6,7 @@ from pydantic import Field
 from .base_model import BaseModel
 from .fragments import (
     ProductFields,
+    ShopFields,
     VariantFields,
     VariantFieldsInventoryItem,  # noqa: F401
 )
@@ -24,9 +25,7 @@ class ReadTargets(BaseModel):
     ]
 
 
-class ReadTargetsShop(BaseModel):
-    myshopifyDomain: str
-    currencyCode: str
+ReadTargetsShop = ShopFields
 
 
 class ReadTargetsNodesNode(BaseModel):
