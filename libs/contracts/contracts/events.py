@@ -798,6 +798,8 @@ class WriteCompleted(Event):
     read_at: int = 0
     """When `values` were read."""
     reason_code: str | None = None
+    """Of `postponed`: `throttled`, or `access_denied` where the account is closed to every call, or the merchant must
+    sign in again. Neither is the write's fault."""
     message: str | None = None
     """What the platform says: the first 500 characters."""
     not_before: int | None = None

@@ -15,14 +15,20 @@ from contracts.events import WriteCompleted, WriteRequested, parse_platform
 from contracts.topics import get_written_topic
 from destination.destination import POSTPONED, REFUSED, Destination, Outcome, WriteResult
 from messaging.publisher import EventPublisher, OutboundMessage
-from platform_sdk.errors import AccessDeniedError, AccountBlockedError, PermanentError, RetryLaterError
+from platform_sdk.errors import (
+    AccessDeniedError,
+    AccountBlockedError,
+    ConnectionEndedError,
+    PermanentError,
+    RetryLaterError,
+)
 from platform_sdk.session import INCREMENTAL, SyncContext
 
 log = structlog.get_logger()
-BLOCKED_SECONDS = 900.0
-"""How long writes to an account wait that the platform has closed to every call."""
+CLOSED_SECONDS = 900.0
+"""How long writes wait to an account that is closed to every call, or to which the merchant must sign in again."""
 MAX_MESSAGE_LENGTH = 500
-ACCESS_DENIED = "access_denied"
+ACCESS_DENIED, THROTTLED = "access_denied", "throttled"
 
 
 class WriteHandler:
@@ -63,11 +69,12 @@ class WriteHandler:
                 replace = self._tokens.replace_rejected_token
                 context = SyncContext(token, requests[0].write_id, INCREMENTAL, replace, refresh)
                 await self._write(context, waiting)
-        except AccountBlockedError as error:
-            await self._postpone(waiting.values(), str(error), BLOCKED_SECONDS)
+        except (AccountBlockedError, ConnectionEndedError) as error:
+            await self._postpone(waiting.values(), str(error), CLOSED_SECONDS, ACCESS_DENIED)
         except RetryLaterError as error:
             attempt = max((request.attempt for request in waiting.values()), default=1)
-            await self._postpone(waiting.values(), error.reason, compute_delay(error, attempt, self._uniform))
+            seconds = compute_delay(error, attempt, self._uniform)
+            await self._postpone(waiting.values(), error.reason, seconds, THROTTLED if error.throttled else None)
         except PermanentError as error:
             code = ACCESS_DENIED if isinstance(error, AccessDeniedError) else f"{parse_platform(connection)}_api"
             for request in waiting.values():
@@ -82,10 +89,12 @@ class WriteHandler:
                 await self._publish(request, result, calls=context.calls - calls, points=context.points - points)
                 calls, points = context.calls, context.points
 
-    async def _postpone(self, requests: Iterable[WriteRequested], reason: str | None, seconds: float) -> None:
+    async def _postpone(
+        self, requests: Iterable[WriteRequested], message: str | None, seconds: float, reason_code: str | None
+    ) -> None:
         not_before = round((self._now() + seconds) * 1000)
         for request in requests:
-            result = WriteResult(request.write_id, POSTPONED, message=reason)
+            result = WriteResult(request.write_id, POSTPONED, reason_code=reason_code, message=message)
             await self._publish(request, result, not_before=not_before)
 
     async def _publish(

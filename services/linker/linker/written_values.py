@@ -49,7 +49,7 @@ def drop_seen(written: Written, updated_at: datetime | None, read_at: int) -> di
     return {key: one for key, one in written.items() if not _has_seen(one, updated_at, read_at)}
 
 
-def lay_over(record: LinkedRecord, written: Written) -> LinkedRecord:
+def apply_written(record: LinkedRecord, written: Written) -> LinkedRecord:
     """Return the record with the written values in the place of its own, in fields that it tells."""
     if not written:
         return record

@@ -226,6 +226,22 @@ async def test_a_throttled_write_is_never_given_up(world: LinkWorld, writers: Wr
     assert await list_states(world) == ["open"]
 
 
+async def test_writes_wait_for_a_merchant_who_must_sign_in_again(world: LinkWorld, writers: Writers) -> None:
+    await link_pair(world)
+    await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    for _ in range(15):
+        (request,) = await writers.pop()
+        await writers.answer(request, "postponed", reason_code="access_denied", not_before=0)
+        assert await list_states(world) == ["open"]
+    (request,) = await writers.pop()
+    await writers.answer(request, "postponed", reason_code="access_denied", not_before=4_000_000_000_000)
+    assert await writers.pop() == []
+    await world.connect(SHOP, revision=2)
+    await world.plan()
+    (again,) = await writers.pop()
+    assert again["write_id"] == request["write_id"]
+
+
 async def test_an_old_answer_changes_nothing(world: LinkWorld, writers: Writers) -> None:
     await link_pair(world)
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))

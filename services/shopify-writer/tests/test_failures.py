@@ -94,11 +94,11 @@ async def test_an_empty_bucket_is_left_alone(shop: Any) -> None:
     assert shop.control("GET", "/statistics")["throttled"] == 0
 
 
-async def test_a_revoked_token_refuses_all_writes(shop: Any) -> None:
+async def test_with_a_revoked_token_all_writes_wait_for_the_merchant(shop: Any) -> None:
     requests = request_titles(shop, 3)
     shop.control("POST", "/grants/expire")
     results = await shop.write(*requests)
-    assert {(one.outcome, one.reason_code) for one in results} == {("refused", "shopify_api")}
+    assert {(one.outcome, one.reason_code) for one in results} == {("postponed", "access_denied")}
     assert shop.count_writes() == {}
 
 

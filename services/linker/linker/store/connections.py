@@ -1,11 +1,9 @@
 """The connections of the installation, as the gateway and the scheduler publish them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
@@ -28,7 +26,8 @@ class KnownConnection:
 
 
 _COLUMNS = """
-SELECT c.connection, c.revision, c.epoch, c.state, c.merchant, c.scopes, coalesce(f.epoch = c.epoch, false)
+SELECT c.connection, c.revision, c.epoch, c.state, c.merchant, c.scopes,
+    coalesce(f.epoch = c.epoch, false) AS is_fully_read
 FROM connections c LEFT JOIN full_reads f USING (connection) WHERE c.connection = :connection
 """
 _GET = text(_COLUMNS)
@@ -47,20 +46,19 @@ RETURNING connection
 """)
 
 
-def _build(row: Sequence[Any]) -> KnownConnection:
-    *columns, scopes, is_fully_read = row
-    return KnownConnection(*columns, frozenset(scopes), is_fully_read)
+def _build(row: RowMapping) -> KnownConnection:
+    return KnownConnection(**{**row, "scopes": frozenset(row["scopes"])})
 
 
 async def get(tx: AsyncConnection, connection: str) -> KnownConnection | None:
     """Return a connection, or None if the gateway has published none of this name."""
-    row = (await tx.execute(_GET, {"connection": connection})).one_or_none()
+    row = (await tx.execute(_GET, {"connection": connection})).mappings().one_or_none()
     return _build(row) if row else None
 
 
 async def lock(tx: AsyncConnection, connection: str) -> KnownConnection | None:
     """Return a connection, locked until the transaction ends, or None if there is none of this name."""
-    row = (await tx.execute(_LOCK, {"connection": connection})).one_or_none()
+    row = (await tx.execute(_LOCK, {"connection": connection})).mappings().one_or_none()
     return _build(row) if row else None
 
 

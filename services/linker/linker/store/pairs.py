@@ -266,12 +266,12 @@ async def settle(
     return (await tx.execute(_SETTLE, values)).scalars().all()
 
 
-async def renumber_failed(tx: AsyncConnection, link: UUID, number: int, reason: str | None) -> Sequence[UUID]:
+async def set_numbers_of_failed(tx: AsyncConnection, link: UUID, number: int, reason: str | None) -> Sequence[UUID]:
     """Give pairs whose writes have failed (with this reason, or any) a new number, so that they are written again."""
     return (await tx.execute(_RENUMBER, {"link": link, "number": number, "reason": reason})).scalars().all()
 
 
-async def renumber(tx: AsyncConnection, ids: Collection[UUID], number: int) -> None:
+async def set_numbers(tx: AsyncConnection, ids: Collection[UUID], number: int) -> None:
     """Give pairs a new number, so that what is decided about them is written again."""
     await tx.execute(_RENUMBER_PAIRS, {"ids": list(ids), "number": number})
 

@@ -65,8 +65,8 @@ async def load_lines(tx: AsyncConnection, pairs: Sequence[UUID]) -> dict[UUID, d
     return lines
 
 
-def are_same(lines: Iterable[PlanLine], others: Iterable[PlanLine]) -> bool:
-    """Return whether these are the same lines, in any order."""
+def is_same_plan(lines: Iterable[PlanLine], others: Iterable[PlanLine]) -> bool:
+    """Return whether both have the same lines, in any order."""
     return {_encode_line(line) for line in lines} == {_encode_line(line) for line in others}
 
 

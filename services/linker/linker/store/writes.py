@@ -115,6 +115,11 @@ SELECT pair, fields FROM writes WHERE state = 'open' AND pair = ANY(CAST(:pairs 
 _CANCEL = text("""
 UPDATE writes SET state = 'cancelled', ended_at = now() WHERE link = :link AND state = 'open' RETURNING pair
 """)
+_MAKE_DUE = text("""
+UPDATE writes SET due_at = now() FROM sides s
+WHERE s.link = writes.link AND s.side = writes.side AND s.connection = :connection AND writes.state = 'open'
+  AND NOT is_silent
+""")
 _PRUNE = text("DELETE FROM writes WHERE ended_at < now() - make_interval(days => :days)")
 _LIST_FAILED = text("""
 SELECT w.id, w.side, w.operation, p.resource, p.name, p.shopify_id, p.odoo_id, w.fields, w.state, w.reason_code,
@@ -232,6 +237,11 @@ async def list_open_fields(tx: AsyncConnection, pairs: Collection[UUID]) -> dict
 async def cancel_open(tx: AsyncConnection, link: UUID) -> Sequence[UUID]:
     """End all open writes of a link, and return their pairs. A writer may still carry out what it has received."""
     return (await tx.execute(_CANCEL, {"link": link})).scalars().all()
+
+
+async def make_due(tx: AsyncConnection, connection: str) -> None:
+    """Have the postponed writes to a connection requested at once."""
+    await tx.execute(_MAKE_DUE, {"connection": connection})
 
 
 async def prune(tx: AsyncConnection) -> None:

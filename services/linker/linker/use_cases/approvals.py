@@ -74,6 +74,6 @@ async def settle_conflicts(
 async def retry_failed(tx: AsyncConnection, link: Link, reason: str | None = None) -> int:
     """Have failed writes made again: those with this reason code, or all. Return the number of pairs."""
     number = await links.raise_plan_number(tx, link.id)
-    renumbered = await pairs.renumber_failed(tx, link.id, number, reason)
+    renumbered = await pairs.set_numbers_of_failed(tx, link.id, number, reason)
     await pairs.mark_pairs_unplanned(tx, renumbered)
     return len(renumbered)

@@ -12,12 +12,12 @@ from linker.store import pairs, records, writes
 from linker.store.writes import Write
 from linker.use_cases.requests import give_up
 from linker.write_requests import UPDATE
-from linker.written_values import WrittenValues, lay_over, note_written
+from linker.written_values import WrittenValues, apply_written, note_written
 from linking.removals import RemovalAction
 
 log = structlog.get_logger()
-THROTTLED = "throttled"
-"""The reason of an attempt that the platform's rate limit has put off: it does not count as a failure."""
+BLAMELESS = ("throttled", "access_denied")
+"""The reasons of attempts that were put off, and have not failed: the rate limit, and an account that is closed."""
 _REMOVALS = frozenset(action.value for action in RemovalAction)
 
 
@@ -36,7 +36,7 @@ async def apply_completion(tx: AsyncConnection, event: WriteCompleted) -> None:
                 tx,
                 write,
                 not_before=event.not_before or 0,
-                is_counted=event.reason_code != THROTTLED,
+                is_counted=event.reason_code not in BLAMELESS,
                 reason_code=event.reason_code,
                 message=event.message,
                 **cost,
@@ -85,7 +85,7 @@ async def _note_values(tx: AsyncConnection, write: Write, event: WriteCompleted)
     variant = write.record if write.product else None
     new = WrittenValues(values, event.version, event.read_at)
     written = note_written(known.written, variant, new)
-    record = lay_over(known.record, {variant or "": new})
+    record = apply_written(known.record, {variant or "": new})
     seen_at = note_record_seen(known.record, known.seen_at, record, event.read_at)
     changed = replace(known, record=record, seen_at=seen_at, written=written, has_changed=record != known.record)
     await records.upsert(tx, write.link, write.side, [changed])

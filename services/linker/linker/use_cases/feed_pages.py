@@ -18,7 +18,7 @@ from linker.store.links import Link
 from linker.store.records import SideRecord
 from linker.store.sides import LinkSide
 from linker.use_cases.reads import request_read
-from linker.written_values import drop_seen, lay_over
+from linker.written_values import apply_written, drop_seen
 from linking.records import PRODUCTS, ExtractOptions, LinkedRecord
 from linking.settings import LinkSettings
 
@@ -145,7 +145,7 @@ class FeedPages:
         if record is None:
             return None
         written = drop_seen(old.written, entry.updated_at, entry.read_at) if old else {}
-        record = lay_over(record, written)
+        record = apply_written(record, written)
         before = old.record if old else None
         seen_first = entry.changed_at if before or not entry.updated_at else int(entry.updated_at.timestamp() * 1000)
         seen_at = note_record_seen(before, old.seen_at if old else {}, record, seen_first)

@@ -84,7 +84,7 @@ async def _cancel_writes(tx: AsyncConnection, link: Link) -> None:
     """End the open writes. What they were to write is requested anew, under other ids, once the link goes on."""
     cancelled = await writes.cancel_open(tx, link.id)
     if cancelled:
-        await pairs.renumber(tx, cancelled, await links.raise_plan_number(tx, link.id))
+        await pairs.set_numbers(tx, cancelled, await links.raise_plan_number(tx, link.id))
 
 
 async def resume_link(tx: AsyncConnection, link: Link) -> None:

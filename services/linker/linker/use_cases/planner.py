@@ -149,7 +149,7 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
         odoo = known[Side.ODOO].get(product.odoo_id or "")
         rules = settings.build_rules(find_currency((shopify, currencies[0]), (odoo, currencies[1])))
         planned += plan_product(of_product, shopify, odoo, settings, rules, open_lines)
-    changed = [one for one in planned if not plans.are_same(one.lines, before.get(one.id, {}).values())]
+    changed = [one for one in planned if not plans.is_same_plan(one.lines, before.get(one.id, {}).values())]
     await pairs.save(tx, list(_keep_failures(planned, loaded, {one.id for one in changed})))
     if changed:
         await _store_lines(tx, link, changed)
