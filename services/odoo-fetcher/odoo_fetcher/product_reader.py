@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 
 from contracts.events import Record
-from odoo_fetcher.database_fields import TEMPLATE, VARIANT, DatabaseFields
-from odoo_fetcher.mappers.products import ImageKey, ProductMapper, ProductParts
-from odoo_fetcher.mappers.values import MalformedRecordError, read_reference
-from odoo_fetcher.sessions import Clock, RecordsSession, list_rows
 from odoo_fetcher.splitting import read_split
 from platform_sdk.errors import AccessDeniedError
 from platforms.odoo.calls import Row
+from platforms.odoo.database_fields import TEMPLATE, VARIANT, DatabaseFields
+from platforms.odoo.field_values import MalformedRecordError, read_reference
+from platforms.odoo.products import ImageKey, ProductMapper, ProductParts
+from platforms.odoo.reading import Clock, RecordsSession, list_rows
 
 log = structlog.get_logger()
 LINE = "product.template.attribute.line"

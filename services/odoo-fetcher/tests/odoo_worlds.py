@@ -13,13 +13,13 @@ import orjson
 from starlette.applications import Starlette
 
 from fake_odoo import Bench
-from odoo_fetcher.sessions import RecordsSession
 from platform_sdk.public_addresses import Resolver, parse_allowed_host
 from platform_sdk.session import SyncContext
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.http import OdooHttp, create_http_client
 from platforms.odoo.logins import OdooLogin
 from platforms.odoo.rate_limit import RateLimits
+from platforms.odoo.reading import RecordsSession
 from platforms.odoo.session import OdooSession
 from sandbox.odoo.expected_document import build_document
 from sandbox.odoo.faults import Faults, ServerSetup
