@@ -23,7 +23,6 @@ import httpx
 import orjson
 import pytest
 import yaml
-from odoo_writer.settings import OdooWriterSettings
 from pydantic_settings import BaseSettings
 from typer.testing import CliRunner
 
@@ -33,6 +32,7 @@ from gateway.settings import GatewaySettings
 from linker.settings import LinkerSettings
 from merchant_sync.app import app
 from odoo_fetcher.settings import OdooFetcherSettings
+from odoo_writer.settings import OdooWriterSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
