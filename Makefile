@@ -63,8 +63,8 @@ contracts: $(VENV)/.runtime ## regenerate the events' schemas and docs/api
 	$(BIN)/python -m gateway.pages.api_docs docs/api
 	$(BIN)/python -m data_api.describe_api docs/api
 
-graphql: $(VENV)/.runtime ## regenerate the fetchers' typed GraphQL answers (SCHEMA=file: from another schema)
-	for script in services/*-fetcher/generate_client.py; do $(BIN)/python $$script $(SCHEMA); done
+graphql: $(VENV)/.runtime ## regenerate the services' typed GraphQL answers (SCHEMA=file: from another schema)
+	for script in services/*/generate_client.py; do $(BIN)/python $$script $(SCHEMA); done
 
 VERSION = $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 

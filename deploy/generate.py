@@ -16,7 +16,7 @@ from contracts.permissions import list_permissions
 from contracts.topics import PARTITIONS, list_topics
 from messaging.provisioning import build_config
 from platform_sdk.manifests import Manifest, Setting
-from platforms.registry import PLATFORMS, load_role
+from platforms.registry import DESTINATIONS, PLATFORMS, load_role
 
 DEPLOY = Path(__file__).resolve().parent
 TEMPLATES = DEPLOY / "templates"
@@ -130,11 +130,11 @@ def render_files() -> Iterator[tuple[Path, str]]:
     environment, manifests = create_environment(), load_manifests()
     shared = {
         "manifests": manifests,
-        "fetchers": ", ".join(manifest.fetcher for manifest in manifests),
+        "platform_services": [service for manifest in manifests for service in manifest.services],
         "public_urls": PUBLIC_URLS,
-        "topics": list_topics(PLATFORMS),
+        "topics": list_topics(PLATFORMS, DESTINATIONS),
         "partitions": PARTITIONS,
-        "permissions": list_permissions(PLATFORMS),
+        "permissions": list_permissions(PLATFORMS, DESTINATIONS),
     }
     for name in sorted(environment.list_templates(extensions=[SUFFIX.removeprefix(".")])):
         path, template = Path(name.removesuffix(SUFFIX)), environment.get_template(name)

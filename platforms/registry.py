@@ -24,3 +24,8 @@ def load_role(platform: str, role: str) -> ModuleType:
     Raises ModuleNotFoundError when the platform has no such module.
     """
     return import_module(f"platforms.{platform}.{role}")
+
+
+DESTINATIONS = tuple(slug for slug in PLATFORMS if load_role(slug, "manifest").MANIFEST.is_destination)
+"""The slugs of the platforms that links write to, as their manifests say. Each has a writer, the service
+`<slug>-writer`."""

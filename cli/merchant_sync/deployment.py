@@ -27,7 +27,7 @@ from merchant_sync.parts import (
     SPACES_WRITER,
 )
 from platform_sdk import manifests
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 Settings = dict[str, str]
 
@@ -44,7 +44,7 @@ def _list_platform_secrets(reader: str) -> tuple[str, ...]:
 _PLATFORM_SECRETS = tuple(
     setting.name for manifest in MANIFESTS for setting in manifest.settings if setting.generated
 )  # fmt: skip
-_KAFKA_PASSWORDS = tuple(get_kafka_secret_name(user).upper() for user in list_users(PLATFORMS))
+_KAFKA_PASSWORDS = tuple(get_kafka_secret_name(user).upper() for user in list_users(PLATFORMS, DESTINATIONS))
 _SINGLE_SECRETS = (*_PLATFORM_SECRETS, *_BUCKET, *_KAFKA_PASSWORDS, "STATE_TOKEN_SECRET", "POSTGRES_PASSWORD")
 _SANDBOX_ONLY = {*_PLATFORM_SECRETS, *_BUCKET}
 SECRETS_BY_PART = {
@@ -57,8 +57,9 @@ SECRETS_BY_PART = {
     DATA_API: (*_BUCKET, "ENDPOINT_ENCRYPTION_KEYS"),
     LINKER: (),
     **{
-        manifest.fetcher: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
+        service: tuple(secret.name for secret in manifest.list_generated_secrets(manifests.FETCHER))
         for manifest in MANIFESTS
+        for service in manifest.services
     },
     SANDBOX: _list_platform_secrets(manifests.SANDBOX),
     SPACES: _BUCKET,
@@ -95,7 +96,7 @@ def select_for_part(part: str, named: Mapping[str, str], *, with_sandbox: bool) 
     bucket are not included.
     """
     own = {name: named[name] for name in SECRETS_BY_PART[part] if with_sandbox or name not in _SANDBOX_ONLY}
-    if part in list_users(PLATFORMS):
+    if part in list_users(PLATFORMS, DESTINATIONS):
         own |= {"KAFKA_USERNAME": part, "KAFKA_PASSWORD": named[get_kafka_secret_name(part).upper()]}
     own |= {name: named[_name_own(part, name)] for name in list_key_settings(part)}
     if part in OWNERS:

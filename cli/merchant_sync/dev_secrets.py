@@ -10,7 +10,7 @@ from pathlib import Path
 from contracts.permissions import list_users
 from merchant_sync import internal_keys
 from merchant_sync.manifests import MANIFESTS
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 
 def _generate_token() -> str:
@@ -50,7 +50,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
         if setting.generated
     },
     **dict.fromkeys(internal_keys.SECRETS, _generate_token),
-    **{get_kafka_secret_name(user): _generate_token for user in list_users(PLATFORMS)},
+    **{get_kafka_secret_name(user): _generate_token for user in list_users(PLATFORMS, DESTINATIONS)},
     "state_token_secret": _generate_key,
     "token_encryption_key": _generate_key,
     "endpoint_encryption_key": _generate_key,

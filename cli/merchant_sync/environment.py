@@ -9,10 +9,10 @@ from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS, build_key_
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.parts import (
     DATA_API,
-    FETCHERS,
     GATEWAY,
     KAFKA,
     LINKER,
+    PLATFORM_SERVICES,
     POSTGRES,
     SANDBOX,
     SCHEDULER,
@@ -58,11 +58,11 @@ _ADDRESSES = (
 def _list_readers(manifest: Manifest, setting: Setting) -> tuple[str, ...]:
     """Return the services that get a platform's setting."""
     services = {
-        manifests.GATEWAY: GATEWAY,
-        manifests.SCHEDULER: SCHEDULER,
-        manifests.FETCHER: manifest.fetcher,
+        manifests.GATEWAY: (GATEWAY,),
+        manifests.SCHEDULER: (SCHEDULER,),
+        manifests.FETCHER: manifest.services,
     }
-    return tuple(service for reader, service in services.items() if reader in setting.readers)
+    return tuple(name for reader, names in services.items() if reader in setting.readers for name in names)
 
 
 _READERS: dict[str, tuple[str, ...]] = {
@@ -195,8 +195,8 @@ class Environment:
         return not manifest.is_optional or self.has_sandbox or self._has_own_app(manifest)
 
     def has_service(self, service: str) -> bool:
-        """Return whether the service is started. A fetcher is started only when its platform is configured."""
-        return all(self.has_platform(manifest) for manifest in MANIFESTS if manifest.fetcher == service)
+        """Return whether the service is started. Those of a platform are only when the platform is configured."""
+        return all(self.has_platform(manifest) for manifest in MANIFESTS if service in manifest.services)
 
     def _has_own_app(self, manifest: Manifest) -> bool:
         return any(setting.is_app and setting.name in self.given for setting in manifest.settings)
@@ -301,7 +301,7 @@ class Environment:
     def build_addresses(self) -> Settings:
         """Return the addresses of all parts and of the bucket for `runtime.json`, by setting. No secret is included."""
         shared = self.build_unfiltered_settings()
-        uncalled = (SPACES_WRITER, DATA_API, *(name for name in FETCHERS if self.has_service(name)))
+        uncalled = (SPACES_WRITER, DATA_API, *(name for name in PLATFORM_SERVICES if self.has_service(name)))
         return {
             **{name: shared[name] for name in _ADDRESSES if name in shared},
             **{get_address_key(name): f"http://{HOST}:{self.get_port(name)}" for name in uncalled},

@@ -7,12 +7,12 @@ another part of the installation knows.
 from collections.abc import Mapping
 from hashlib import sha256
 
-from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, LINKER, OPERATOR, SCHEDULER
+from merchant_sync.parts import DATA_API, GATEWAY, LINKER, OPERATOR, PLATFORM_SERVICES, SCHEDULER
 
 Settings = dict[str, str]
 
 CALLERS = {
-    GATEWAY: (SCHEDULER, DATA_API, *FETCHERS, OPERATOR),
+    GATEWAY: (SCHEDULER, DATA_API, *PLATFORM_SERVICES, OPERATOR),
     SCHEDULER: (GATEWAY, OPERATOR),
     LINKER: (OPERATOR,),
 }

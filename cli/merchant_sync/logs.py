@@ -7,7 +7,7 @@ from itertools import cycle
 
 from rich.text import Text
 
-from merchant_sync.parts import FETCHERS
+from merchant_sync.parts import PLATFORM_SERVICES
 
 _COLOURS = {
     "stack": "bold white",
@@ -20,7 +20,7 @@ _COLOURS = {
     "spaces-writer": "bright_green",
     "data-api": "bright_white",
     "linker": "bright_black",
-    **dict(zip(FETCHERS, cycle(("bright_blue", "bright_magenta", "bright_cyan")))),
+    **dict(zip(PLATFORM_SERVICES, cycle(("bright_blue", "bright_magenta", "bright_cyan")))),
 }
 _NAME_WIDTH = 16
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "bold red"}

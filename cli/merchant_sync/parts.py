@@ -10,11 +10,13 @@ KAFKA, POSTGRES, SPACES, SANDBOX = "kafka", "postgres", "spaces", "sandbox"
 GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API = "gateway", "scheduler", "spaces-writer", "data-api"
 LINKER = "linker"
 FETCHERS = tuple(manifest.fetcher for manifest in MANIFESTS)
+PLATFORM_SERVICES = tuple(service for manifest in MANIFESTS for service in manifest.services)
+"""The fetchers, and the writers of the platforms that links write to."""
 OPERATOR = "operator"
 """The name of the operator's commands. They are not a part of a stack, but they call its services."""
 
 INFRASTRUCTURE = (KAFKA, POSTGRES, SPACES, SANDBOX)
-SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API, LINKER, *FETCHERS)
+SERVICES = (GATEWAY, SCHEDULER, SPACES_WRITER, DATA_API, LINKER, *PLATFORM_SERVICES)
 ALL = (*INFRASTRUCTURE, *SERVICES)
 
 

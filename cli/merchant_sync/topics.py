@@ -8,7 +8,7 @@ from merchant_sync.parts import StackError
 from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
 from messaging.provisioning import create_missing_topics
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 
 def create_topics(brokers: Brokers) -> None:
@@ -16,6 +16,7 @@ def create_topics(brokers: Brokers) -> None:
     try:
         # In a thread of its own, because the caller's thread may run an event loop already.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(create_missing_topics(brokers, list_topics(PLATFORMS)))).result()
+            topics = list_topics(PLATFORMS, DESTINATIONS)
+            thread.submit(lambda: asyncio.run(create_missing_topics(brokers, topics))).result()
     except UnavailableError as error:
         raise StackError(f"The topics could not be created: {error}") from None

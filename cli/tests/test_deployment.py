@@ -8,11 +8,12 @@ import pytest
 from contracts.permissions import AUTOSCALER, list_users
 from merchant_sync import deployment, dev_secrets
 from merchant_sync.parts import SERVICES
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from service.service_auth import identify_caller, parse_key_hashes
 
 LOGIN = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
 FETCHERS = [name for name in SERVICES if name.endswith("-fetcher")]
+WRITERS = ["shopify-writer", "odoo-writer"]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def list_callers(folder: dict[str, str], hashes: dict[str, str]) -> set[str | No
 def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
     accepted = {
-        "gateway": ("scheduler", "data-api", *FETCHERS, "operator"),
+        "gateway": ("scheduler", "data-api", *FETCHERS, *WRITERS, "operator"),
         "scheduler": ("gateway", "operator"),
         "linker": ("operator",),
     }
@@ -50,7 +51,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY", "_LINKER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == len(FETCHERS) + 6
+    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 6
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("odoo-fetcher", {"GATEWAY_KEY", *LOGIN}),
+        *((writer, {"GATEWAY_KEY", *LOGIN}) for writer in WRITERS),
         ("sandbox", {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET", "FACEBOOK_APP_ID", "FACEBOOK_APP_SECRET"}),
     ],
 )
@@ -79,7 +81,7 @@ def test_a_part_gets_the_secrets_that_it_may_know(named: dict[str, str], part: s
 
 def test_each_service_logs_in_at_kafka_as_itself_and_only_the_set_up_knows_all_passwords(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
-    for user in list_users(PLATFORMS):
+    for user in list_users(PLATFORMS, DESTINATIONS):
         password = named[f"{user.upper().replace('-', '_')}_KAFKA_PASSWORD"]
         holders = {part for part, folder in folders.items() if password in folder.values()}
         assert holders == {"kafka", user} - {AUTOSCALER}

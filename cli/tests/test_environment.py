@@ -15,6 +15,10 @@ from service.service_auth import identify_caller, parse_key_hashes
 
 ROOT = Path(__file__).parents[2]
 FETCHERS = [name for name in SERVICES if name.endswith("-fetcher")]
+WRITERS = ["shopify-writer", "odoo-writer"]
+PLATFORMS = tuple(f"{manifest.slug.upper()}_" for manifest in MANIFESTS)
+OWN = ("PORT", "GATEWAY_KEY")
+"""The settings of which each service has a value of its own."""
 PORTS = {
     "kafka": 1,
     "postgres": 2,
@@ -36,6 +40,8 @@ PORTS = {
     "phpmyadmin-fetcher": 18,
     "odoo-fetcher": 19,
     "linker": 20,
+    "shopify-writer": 21,
+    "odoo-writer": 22,
 }
 
 
@@ -93,7 +99,7 @@ def test_a_second_gateway_has_ports_of_its_own_and_the_same_public_addresses(sec
     assert second["DATABASE_URL"] == first["DATABASE_URL"]
 
 
-def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[str, str]) -> None:
+def test_each_owner_has_its_own_role_and_fetcher_and_writer_no_database(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
     owners = ("gateway", "scheduler", "spaces-writer", "data-api", "linker")
     urls = [env.build_service_settings(name, name)["DATABASE_URL"] for name in owners]
@@ -101,7 +107,8 @@ def test_each_owner_has_its_own_role_and_the_fetcher_no_database(secrets: dict[s
 
     assert roles == [name.replace("-", "_") for name in owners]
     assert len(set(urls)) == 5
-    assert "DATABASE_URL" not in env.build_service_settings("shopify-fetcher", "shopify-fetcher")
+    for name in ("shopify-fetcher", "shopify-writer"):
+        assert "DATABASE_URL" not in env.build_service_settings(name, name)
 
 
 def test_a_given_database_is_used_by_every_owner(secrets: dict[str, str]) -> None:
@@ -112,7 +119,7 @@ def test_a_given_database_is_used_by_every_owner(secrets: dict[str, str]) -> Non
 
 def test_only_the_gateway_knows_what_opens_tokens(secrets: dict[str, str]) -> None:
     env = build_environment(secrets, SHOPIFY_API_SECRET_PREVIOUS="old")
-    for name in ("scheduler", "spaces-writer", "data-api", "linker", "shopify-fetcher"):
+    for name in ("scheduler", "spaces-writer", "data-api", "linker", "shopify-fetcher", *WRITERS):
         known = set(env.build_service_settings(name, name).values())
         assert not known & {f"k1:{secrets['token_encryption_key']}", secrets["state_token_secret"], "old"}
         assert secrets["shopify_api_secret"] not in known
@@ -129,7 +136,7 @@ def test_only_the_data_api_knows_the_operators_keys_for_it_and_its_replica(secre
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
     for service, setting, callers in (
-        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS)),
+        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS, *WRITERS)),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
         ("linker", "LINKER_KEY", ()),
     ):
@@ -194,6 +201,18 @@ def test_the_secret_of_a_platform_is_given_to_its_readers_alone(
     assert env.build_sandbox_settings("state")["FACEBOOK_APP_SECRET"] == settings["gateway"]["FACEBOOK_APP_SECRET"]
 
 
+def test_a_writer_gets_the_settings_of_its_platforms_fetcher_and_of_no_other_platform(secrets: dict[str, str]) -> None:
+    env = build_environment(secrets, ODOO_CALLS_PER_SECOND="2", SHOPIFY_SCOPES="read_products")
+    for slug in ("shopify", "odoo"):
+        fetcher, writer = (
+            {name: value for name, value in env.build_service_settings(one, one).items() if name not in OWN}
+            for one in (f"{slug}-fetcher", f"{slug}-writer")
+        )
+        assert writer == fetcher
+        named = {name for name in writer if name.startswith(PLATFORMS)}
+        assert named and all(name.startswith(f"{slug.upper()}_") for name in named)
+
+
 def test_a_meta_app_that_is_given_is_used_with_all_that_is_its_own(secrets: dict[str, str]) -> None:
     settings = build_environment(secrets, FACEBOOK_APP_ID="1" * 16, GATEWAY_PORT="5999").build_service_settings(
         "gateway", "gateway"
@@ -209,6 +228,7 @@ def test_with_real_shops_and_no_meta_app_there_is_no_facebook(secrets: dict[str,
     assert not env.has_platform(next(one for one in MANIFESTS if one.slug == "facebook"))
     assert not env.has_service("facebook-fetcher")
     assert env.has_service("shopify-fetcher")
+    assert env.has_service("shopify-writer")
     assert not [name for name in env.build_service_settings("gateway", "gateway") if name.startswith("FACEBOOK_")]
 
 

@@ -152,6 +152,30 @@ def test_a_plan_shows_values_before_and_after(linker: SimulatedLinker) -> None:
     assert json.loads(run("plan", SHOP, "--json").stdout) == PLAN
 
 
+def test_a_draft_is_approved_by_the_number_of_its_plan(linker: SimulatedLinker) -> None:
+    assert "draft" in run("approve", SHOP, "--plan", "3").stdout
+    assert linker.requests == [("POST", "/links/shopify%3Aacme.myshopify.com/approve", {"plan": 3})]
+
+
+def test_conflicts_are_listed_and_settled(linker: SimulatedLinker) -> None:
+    line = {**PLAN["lines"][0], "shopify": "Lamp", "odoo": "Lampe", "reason": "hold", "shopify_id": "7", "odoo_id": "9"}
+    linker.answer = {**PLAN, "lines": [line, {**line, "action": "conflict", "shopify_id": "8"}]}
+    assert [one["shopify_id"] for one in json.loads(run("conflicts", SHOP, "--json").stdout)] == ["8"]
+    linker.answer = {"pairs": 2}
+    assert run("settle", SHOP, "--winner", "odoo", "--record", "8", "--field", "title").stdout == "2 pairs settled\n"
+    assert linker.requests[-1][2] == {"winner": "odoo", "record": "8", "field": "title"}
+
+
+def test_failures_are_listed_and_written_again(linker: SimulatedLinker) -> None:
+    failure = {"name": "Lamp", "side": "shopify", "operation": "update", "state": "refused", "shopify_id": "7"}
+    failure |= {"reason_code": "shopify_data", "message": "Title is too long", "odoo_id": "9"}
+    linker.answer = {"failures": [failure], "outcomes": [{"side": "shopify", "state": "refused", "number": 1}]}
+    assert "Title is too long" in run("failures", SHOP).stdout
+    linker.answer = {"pairs": 1}
+    assert run("retry", SHOP, "--reason", "shopify_data").stdout == "1 pairs to be written again\n"
+    assert linker.requests[-1][1:] == ("/links/shopify%3Aacme.myshopify.com/retry", {"reason": "shopify_data"})
+
+
 def test_what_the_linker_refuses_is_said_with_its_reason(linker: SimulatedLinker) -> None:
     linker.status, linker.answer = 404, {"detail": "the shop has no link"}
     done = run("status", SHOP)

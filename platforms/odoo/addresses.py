@@ -2,11 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from platform_sdk.public_addresses import MalformedAddressError
+
 MAX_CHARACTERS = 500
-
-
-class MalformedAddressError(ValueError):
-    """Raised for a text that is not the address of an Odoo. Its text says what to write."""
 
 
 def parse_address(text: str) -> str:

@@ -18,8 +18,8 @@ from platform_sdk.errors import (
     TransientError,
 )
 from platform_sdk.grants import Grant
-from platform_sdk.public_addresses import AllowedHost, Resolver
-from platforms.odoo.addresses import MalformedAddressError, parse_address
+from platform_sdk.public_addresses import AllowedHost, MalformedAddressError, Resolver
+from platforms.odoo.addresses import parse_address
 from platforms.odoo.checks import DatabaseFacts, check_database
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.errors import KeyRefusedError

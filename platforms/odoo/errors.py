@@ -65,10 +65,6 @@ class MissingRecordError(PermanentError):
     """A record that was named does not exist, or not any more."""
 
 
-class LargeAnswerError(PermanentError):
-    """An answer is larger than it may be. Fewer records must be asked for at once."""
-
-
 def build_error(name: str, message: str) -> Exception:
     """Return the error that follows from an error of Odoo. `name` is its full name, `odoo.exceptions.UserError`.
 

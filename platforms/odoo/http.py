@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from platform_sdk.checked_connections import CheckedTransport
-from platform_sdk.errors import ThrottledError, TransientError
+from platform_sdk.errors import LargeAnswerError, ThrottledError, TransientError
 from platform_sdk.http import TraceCall, read_body
 from platform_sdk.public_addresses import AddressRefusedError, AddressRules, AllowedHost, Resolve
-from platforms.odoo.errors import LargeAnswerError, NotOdooError, TransportMovedError
+from platforms.odoo.errors import NotOdooError, TransportMovedError
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024

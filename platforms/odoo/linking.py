@@ -73,7 +73,16 @@ def _extract_variant(variant: Mapping[str, Any], product: str, body: Mapping[str
         parent=product,
         is_archived=not variant["active"],
         currency=body["currency"],
+        option_values=_list_option_values(variant, body),
     )
+
+
+def _list_option_values(variant: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variant's value of each attribute: those that make variants, and those with one value for all."""
+    single = {
+        line["attribute"]["name"]: line["values"][0]["name"] for line in body["attributes"] if len(line["values"]) == 1
+    }
+    return single | {option["attribute"]: option["value"] for option in variant["options"]}
 
 
 def _extract_description(body: Mapping[str, Any]) -> str | None:

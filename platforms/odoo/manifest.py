@@ -10,6 +10,7 @@ MANIFEST = Manifest(
     account_pattern=ACCOUNT,
     object_key="{slug}/{account}/odoo_data.json",
     works_without_settings=True,
+    is_destination=True,
     settings=(
         Setting(
             "ODOO_ALLOWED_HOSTS",

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from platform_sdk.errors import RetryLaterError, ThrottledError
+from platform_sdk.errors import AccountBlockedError, RetryLaterError, ThrottledError, TransientError
 from platform_sdk.session import FULL, INCREMENTAL, MAX_WAIT_SECONDS, ApiSession, RateLimitWait, SyncContext
-from platforms.odoo.calls import OdooCall, OdooCalls
+from platforms.odoo.calls import Context, OdooCall, OdooCalls
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.errors import UnknownFieldError
 from platforms.odoo.http import OdooHttp
@@ -19,6 +19,12 @@ RESPONSE_SECONDS: Mapping[str, float] = {INCREMENTAL: 20.0, FULL: 60.0}
 BUSY_SECONDS = 60.0
 """How long to wait where a server asks to wait and does not say for how long."""
 R = TypeVar("R")
+
+
+WRITE_CONTEXT: Context = {"skip_shopify_sync": True}
+"""The context of everything that is written: addons that keep a shop in step themselves look at it, and stay quiet."""
+UNKNOWN_SECONDS = 2.0
+"""After how long a write of which the outcome is not known may come again: it begins with reading."""
 
 
 class OdooSession(ApiSession, OdooCalls):
@@ -67,6 +73,22 @@ class OdooSession(ApiSession, OdooCalls):
             self.forget_fields()
             raise RetryLaterError(error.reason, escalates=True) from None
 
+    async def write(
+        self,
+        model: str,
+        method: str,
+        ids: Sequence[int] | None = None,
+        *,
+        context: Context | None = None,
+        **parameters: object,
+    ) -> Any:
+        """Make a call that changes something, and return its result. It is never repeated blindly.
+
+        Raises RetryLaterError where it is not known whether it was carried out, and the exceptions of the class.
+        """
+        call = OdooCall(model, method, ids, {**WRITE_CONTEXT, **(context or {})}, parameters)
+        return await self._repeat(lambda client, seconds: _send_once(client, call, seconds))
+
     async def _repeat(self, send: Callable[[OdooClient, float], Awaitable[R]]) -> R:
         async def attempt(began: float) -> tuple[R]:
             async with self._limit.take_slot(self._elapsed()):
@@ -88,3 +110,12 @@ class OdooSession(ApiSession, OdooCalls):
 
     def _create_client(self) -> OdooClient:
         return OdooClient(self._http, self.login, self._known)
+
+
+async def _send_once(client: OdooClient, call: OdooCall, seconds: float) -> object:
+    try:
+        return await client.make_call(call, seconds=seconds)
+    except AccountBlockedError:
+        raise
+    except TransientError as error:
+        raise RetryLaterError(str(error), seconds=UNKNOWN_SECONDS, escalates=True) from None

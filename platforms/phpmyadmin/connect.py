@@ -25,9 +25,9 @@ from platform_sdk.errors import (
     TransientError,
 )
 from platform_sdk.grants import Grant, SharedLogin
-from platform_sdk.public_addresses import AllowedHost, Resolver
+from platform_sdk.public_addresses import AllowedHost, MalformedAddressError, Resolver
 from platforms.phpmyadmin import statements
-from platforms.phpmyadmin.addresses import MalformedAddressError, parse_address
+from platforms.phpmyadmin.addresses import parse_address
 from platforms.phpmyadmin.columns import TableDescription
 from platforms.phpmyadmin.descriptions import (
     DatabaseDescription,

@@ -48,10 +48,6 @@ class SlowAnswerError(TransientError):
     """No whole answer has come in time."""
 
 
-class LargeAnswerError(PermanentError):
-    """An answer is larger than it may be."""
-
-
 class StatementRefusedError(PermanentError):
     """The database refuses a statement. `code` is its number for the error; 0 where none is given."""
 

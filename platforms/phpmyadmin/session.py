@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from platform_sdk.errors import PermanentError, ThrottledError, TransientError
+from platform_sdk.errors import LargeAnswerError, PermanentError, ThrottledError, TransientError
 from platform_sdk.http import TraceCall, read_body
 from platform_sdk.public_addresses import AddressRefusedError
 from platforms.phpmyadmin.errors import (
     ACCESS_DENIED_CODES,
     CutAnswerError,
     JsonUnavailableError,
-    LargeAnswerError,
     NotPhpMyAdminError,
     SignedOutError,
     SignInImpossibleError,

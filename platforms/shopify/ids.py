@@ -6,11 +6,14 @@ TYPE_NAMES = {
     "shop": ("Shop",),
     "locations": ("Location",),
     "products": ("Product",),
+    "variants": ("ProductVariant",),
     "inventory": ("InventoryItem",),
     "collections": ("Collection",),
     "discounts": ("DiscountCodeNode", "DiscountAutomaticNode"),
 }
-"""The types in the gids of each resource's records. Discounts have two: for code and for automatic discounts."""
+"""The types in the gids of each resource's records, and of variants, which are part of their product's record.
+
+Discounts have two: for code and for automatic discounts."""
 SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 """The form of a shop's domain. Tokens are sent to no other hosts."""
 _GID = re.compile(r"gid://shopify/([A-Za-z]+)/(\d{1,18})")

@@ -3,21 +3,24 @@
 A shop's records hold the text of the description without its markup, and neither costs nor weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linking.html_text import build_html
-from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, Value
+from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, SkuFormat, Value
 from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
 from linking.values import convert_to_amount
 from platforms.shopify.ids import is_id_of
+from platforms.shopify.scopes import LINK_SCOPES
 
+__all__ = ["LINK_SCOPES", "extract_currency", "extract_record"]
 ARCHIVED = "ARCHIVED"
-_PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
+PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
 """Whether a product of a status can be bought. Unlisted ones can, by their address. Nothing is said of other
 statuses."""
-_ONLY_OPTION = ("Title", ["Default Title"])
+ONLY_OPTION = ("Title", ["Default Title"])
 """The option of a product without options."""
+_ONLY_CHOICE = [("Title", "Default Title")]
 
 
 def extract_record(
@@ -38,10 +41,10 @@ def extract_record(
         "vendor": body["vendor"],
         "product_type": body["productType"],
         "tags": list(body["tags"]),
-        "options": _extract_options(body["options"]),
+        "options": extract_options(body["options"]),
     }
-    if body["status"] in _PUBLISHED:
-        values["published"] = _PUBLISHED[body["status"]]
+    if body["status"] in PUBLISHED:
+        values["published"] = PUBLISHED[body["status"]]
     return LinkedRecord(
         PRODUCTS,
         record_id,
@@ -57,11 +60,22 @@ def extract_currency(resource: str, body: Mapping[str, Any]) -> str | None:
     return body.get("currencyCode") if resource == "shop" else None
 
 
-def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOptions) -> LinkedRecord:
+def parse_sku_field(text: str | None, sku_format: SkuFormat) -> ParsedSku:
+    """Return the SKU and the bin of a variant's SKU field; both are empty where there is no SKU."""
     try:
-        parsed = parse_sku(node["sku"], options.sku_format)
+        return parse_sku(text, sku_format)
     except MissingSkuError:
-        parsed = ParsedSku("")
+        return ParsedSku("")
+
+
+def extract_options(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a product's options in the form that both sides share; none for a product without options."""
+    extracted = [{"name": one["name"], "values": [value["name"] for value in one["optionValues"]]} for one in options]
+    return [one for one in extracted if (one["name"], one["values"]) != ONLY_OPTION]
+
+
+def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOptions) -> LinkedRecord:
+    parsed = parse_sku_field(node["sku"], options.sku_format)
     keys = MatchKeys(parsed.sku or None, (node["barcode"] or "").strip() or None)
     values: dict[str, Value] = {
         "sku": keys.sku,
@@ -69,9 +83,8 @@ def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOpti
         "price": convert_to_amount(node["price"]),
         "compare_at_price": convert_to_amount(node["compareAtPrice"]),
     }
-    return LinkedRecord(VARIANTS, node["id"], values, keys, parent=product, bin=parsed.bin)
-
-
-def _extract_options(options: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    extracted = [{"name": one["name"], "values": [value["name"] for value in one["optionValues"]]} for one in options]
-    return [one for one in extracted if (one["name"], one["values"]) != _ONLY_OPTION]
+    chosen = {one["name"]: one["value"] for one in node["selectedOptions"]}
+    option_values = {} if list(chosen.items()) == _ONLY_CHOICE else chosen
+    return LinkedRecord(
+        VARIANTS, node["id"], values, keys, parent=product, option_values=option_values, bin=parsed.bin
+    )

@@ -9,6 +9,7 @@ MANIFEST = Manifest(
     account_noun="shop",
     account_pattern=SHOP_DOMAIN,
     object_key="{account}/shopify_data.json",
+    is_destination=True,
     probe_setting="SHOPIFY_SHOP_URL",
     # Stands for a shop: whatever answers under Shopify's domain, with whatever status, has a Date.
     probe_account="www.myshopify.com",

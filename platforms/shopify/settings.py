@@ -19,6 +19,10 @@ def _check_shop_url(value: str) -> str:
     return value.rstrip("/")
 
 
+ShopUrl = Annotated[str, AfterValidator(_check_shop_url)]
+"""The setting with the URL of a shop, in which `{shop}` stands for the shop's domain."""
+
+
 class Settings(PlatformSettings):
     """The settings of the app: its id and secrets, its URLs, and the requested scopes."""
 
@@ -29,7 +33,7 @@ class Settings(PlatformSettings):
     shopify_redirect_uri: OptionalUrl = ""
     shopify_webhook_address: OptionalUrl = ""
     shopify_api_version: str = Field(default="2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$")
-    shopify_shop_url: Annotated[str, AfterValidator(_check_shop_url)] = SHOP_URL
+    shopify_shop_url: ShopUrl = SHOP_URL
     shopify_people_url: Annotated[str, AfterValidator(lambda value: value and _check_shop_url(value))] = ""
     shopify_scopes: Names = ("read_products", "read_inventory", "read_locations", "read_discounts")
 

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from platforms.registry import PLATFORMS, load_role
+from contracts.topics import get_write_topic, list_topics
+from platforms.registry import DESTINATIONS, PLATFORMS, load_role
 
 SERVICE_PACKAGES = {
     "messaging",
@@ -72,3 +73,12 @@ def test_every_setting_that_the_gateway_reads_is_in_the_manifest(platform: str) 
     settings = load_role(platform, "connect").Settings
     manifest = load_role(platform, "manifest").MANIFEST
     assert {name.upper() for name in settings.model_fields} == {s.name for s in manifest.list_settings("gateway")}
+
+
+def test_what_is_written_to_has_a_shared_form_of_its_records_and_a_writer_that_takes_the_requests() -> None:
+    topics = {topic.name: topic for topic in list_topics(PLATFORMS, DESTINATIONS)}
+    assert tuple(slug for slug in PLATFORMS if find_spec(f"platforms.{slug}.linking")) == DESTINATIONS
+    for slug in PLATFORMS:
+        manifest = load_role(slug, "manifest").MANIFEST
+        consumers = topics[get_write_topic(slug)].consumers if slug in DESTINATIONS else ()
+        assert manifest.services == (manifest.fetcher, *consumers)

@@ -26,6 +26,7 @@ IO_PACKAGES = {
 LAYERS = {"contracts": set[str](), "messaging": {"contracts"}, "database": {"messaging"}, "service": {"messaging"}}
 LAYERS |= {"platform_sdk": set[str](), "connector": {"contracts", "messaging", "platform_sdk", "service"}}
 LAYERS |= {"linking": set[str]()}
+LAYERS |= {"destination": {"linking", "connector", "contracts", "messaging", "platform_sdk", "service"}}
 
 
 def sources(folder: Path) -> list[Path]:

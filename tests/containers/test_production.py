@@ -18,7 +18,7 @@ from composing import DEPLOY, MINUTES, ROOT, START, Compose
 from contracts.permissions import list_permissions
 from contracts.topics import list_topics
 from merchant_sync.parts import FETCHERS, SERVICES
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 FILES = (DEPLOY / "compose.yaml", DEPLOY / "compose.production.yaml", ROOT / "tests/containers/outside.yaml")
 SHOP = "wares.myshopify.com"
@@ -173,7 +173,7 @@ def test_a_secret_is_a_file_of_its_readers_alone_and_in_no_environment(
     assert files["spaces-writer"] == bucket
     assert files["data-api"] == {*bucket, "DATA_API_KEYS"}
     assert {"SHOPIFY_API_KEY", "SHOPIFY_API_SECRET"} <= files["gateway"] and not files["gateway"] & bucket
-    assert files["scheduler"] == files["shopify-fetcher"] == set()
+    assert files["scheduler"] == files["shopify-fetcher"] == files["shopify-writer"] == set()
     shown = json.dumps(production.inspect())
     assert [name for name, value in given.items() if value in shown] == []
     logs = production("logs", "--no-color")
@@ -183,18 +183,22 @@ def test_a_secret_is_a_file_of_its_readers_alone_and_in_no_environment(
 
 @pytest.mark.parametrize("service", RUNNING)
 def test_a_services_user_of_kafka_writes_its_own_topics_and_no_others(production: Compose, service: str) -> None:
-    topics = [topic.name for topic in list_topics(PLATFORMS)]
+    topics = [topic.name for topic in list_topics(PLATFORMS, DESTINATIONS)]
     written = production("exec", "-T", service, "python", "-c", WRITE_EVERYWHERE, *topics).split()
 
     permitted = {
         one.name
-        for one in list_permissions(PLATFORMS)
+        for one in list_permissions(PLATFORMS, DESTINATIONS)
         if (one.user, one.operation, one.resource) == (service, "Write", "topic")
     }
     assert set(written) == permitted
     for fetcher in {service} & set(FETCHERS):
         assert {name for name in written if name.startswith("data.")} == {
             f"data.fetched.{fetcher.removesuffix('-fetcher')}{end}" for end in ("", ".full")
+        }
+    for writer in {service} & {f"{platform}-writer" for platform in DESTINATIONS}:
+        assert {name for name in written if not name.endswith(".dlq")} == {
+            f"write.completed.{writer.removesuffix('-writer')}"
         }
 
 

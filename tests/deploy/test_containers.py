@@ -13,7 +13,7 @@ import yaml
 from merchant_sync import deployment, environment
 from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
-from merchant_sync.parts import FETCHERS, SANDBOX, SERVICES
+from merchant_sync.parts import PLATFORM_SERVICES, SANDBOX, SERVICES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -169,7 +169,7 @@ def test_production_gives_secrets_as_files_to_those_that_read_them_alone() -> No
     expected["data-api"] = {*bucket, "DATA_API_KEYS"}
     for manifest in MANIFESTS:
         own = {one.name for one in manifest.list_settings("fetcher") if one.is_secret}
-        expected |= {manifest.fetcher: own} if own else {}
+        expected |= dict.fromkeys(manifest.services, own) if own else {}
 
     given = {name: set(service["secrets"]) for name, service in PRODUCTION.items() if "secrets" in service}
     assert given == expected
@@ -227,7 +227,7 @@ def test_each_part_gets_the_folder_of_its_own_secrets_alone() -> None:
         ("postgres", {"gateway", "scheduler", "spaces-writer", "data-api", "linker", "operator"}),
         ("spaces", {"spaces-writer", "data-api", "operator"}),
         ("kafka", {*SERVICES, "operator"}),
-        ("sandbox", {"gateway", *FETCHERS, "operator"}),
+        ("sandbox", {"gateway", *PLATFORM_SERVICES, "operator"}),
         ("scheduler", {*SERVICES, "kafka", "postgres", "operator"} - {"scheduler"}),
     ],
 )
@@ -257,7 +257,7 @@ def test_roles_are_made_before_a_service_needs_them_and_again_after_an_update() 
 
 
 def test_every_consumer_can_be_scaled() -> None:
-    for name in (*FETCHERS, "spaces-writer", "scheduler", "linker"):
+    for name in (*PLATFORM_SERVICES, "spaces-writer", "scheduler", "linker"):
         assert "container_name" not in COMPOSE[name]
         assert "ports" not in COMPOSE[name]
 

@@ -24,9 +24,10 @@ from merchant_sync import deployment, environment
 from merchant_sync.internal_keys import HASHES_SETTING, KEY_SETTINGS
 from merchant_sync.manifests import MANIFESTS
 from merchant_sync.operating.checks.settings import list_settings_classes
-from merchant_sync.parts import FETCHERS, SERVICES
+from merchant_sync.parts import PLATFORM_SERVICES, SERVICES
 from messaging.keyed_consumer import KeyedConsumer
 from platforms.known_settings import list_known_settings
+from platforms.registry import DESTINATIONS
 from service.known_settings import list_setting_errors
 
 ROOT = Path(__file__).parents[2]
@@ -226,7 +227,7 @@ def test_health_decides_on_restarts_and_ready_on_traffic(overlay: str, name: str
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_data_api_is_scaled_by_its_processors_and_by_no_topic(overlay: str) -> None:
-    assert not any("data-api" in topic.consumers for topic in list_topics(PLATFORMS))
+    assert not any("data-api" in topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS))
     assert "data-api" not in select_kinds(overlay, "ScaledObject")
     (scaler,) = select_kinds(overlay, "HorizontalPodAutoscaler").values()
 
@@ -247,7 +248,7 @@ def test_the_data_api_has_room_on_its_disk_for_more_than_it_keeps() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_pod_has_time_to_finish_what_it_has_begun(name: str) -> None:
-    consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS) if topic.events)
+    consumed = sum(name in topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS) if topic.events)
     each = inspect.signature(KeyedConsumer.stop).parameters["grace"].default
     consumers = min(consumed, 5)  # scheduler and writer consume by pattern
     longest = max(each * consumers, INCREMENTAL_SECONDS, ANSWER_SECONDS)
@@ -267,12 +268,12 @@ def test_two_gateways_schedulers_and_linkers_never_fewer_while_they_are_replaced
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_each_consumer_is_scaled_on_the_lag_of_its_own_topics(overlay: str) -> None:
-    topics = {topic.name: topic.consumers for topic in list_topics(PLATFORMS)}
+    topics = {topic.name: topic.consumers for topic in list_topics(PLATFORMS, DESTINATIONS)}
     scaled = select_kinds(overlay, "ScaledObject")
     least = {name: one["spec"]["minReplicaCount"] for name, one in scaled.items()}
     brokers = get_plain_settings(overlay, "gateway")["KAFKA_BOOTSTRAP_SERVERS"]
 
-    assert least == {**dict.fromkeys(FETCHERS, 0), "spaces-writer": 1}
+    assert least == {**dict.fromkeys(PLATFORM_SERVICES, 0), "spaces-writer": 1}
     for name, one in scaled.items():
         assert one["spec"]["scaleTargetRef"] == {"name": name}
         assert "replicas" not in select_kinds(overlay, "Deployment")[name]["spec"]
@@ -297,7 +298,8 @@ def test_keda_logs_in_to_kafka_as_the_services_do() -> None:
         assert {one["parameter"] for one in authentication["spec"]["secretTargetRef"]} == parameters
     assert select_kinds("sandbox", "Secret")["keda"]["data"].keys() == login
     for one in [one for overlay in OVERLAYS for one in select_kinds(overlay, "ScaledObject").values()]:
-        assert [trigger["authenticationRef"] for trigger in one["spec"]["triggers"]] == [{"name": "kafka"}] * 2
+        triggers = one["spec"]["triggers"]
+        assert [trigger["authenticationRef"] for trigger in triggers] == [{"name": "kafka"}] * len(triggers)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -407,7 +409,7 @@ def can_reach(overlay: str, source: str, target: str, port: int) -> bool:
 WITHIN = {
     ("ingress", "gateway", 5000),
     *((caller, "data-api", 5010) for caller in ("ingress", "operator", "doctor")),
-    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *FETCHERS, "operator", "doctor")),
+    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *PLATFORM_SERVICES, "operator", "doctor")),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
     *((caller, "linker", 8080) for caller in ("operator", "doctor")),
@@ -418,7 +420,7 @@ BROUGHT = {
     *((name, "kafka", 9092) for name in (*OURS, "keda")),
     *((name, "postgres", 5432) for name in (*environment.OWNERS, "doctor")),
     *((name, "spaces", 9000) for name in ("spaces-writer", "data-api", "operator", "doctor")),
-    *((name, "sandbox", 8090) for name in ("gateway", *FETCHERS, "operator", "doctor")),
+    *((name, "sandbox", 8090) for name in ("gateway", *PLATFORM_SERVICES, "operator", "doctor")),
     *((name, "gateway", 5000) for name in ("sandbox", "gateway")),
 }
 PORTS = (5000, 5001, 5010, 5432, 8080, 8090, 9000, 9092)
@@ -449,7 +451,7 @@ def test_either_side_alone_holds_the_rules(overlay: str, allowed: set[tuple[str,
         ("linker", {5432, 9093}),
         ("spaces-writer", {443, 5432, 9093}),
         ("data-api", {443, 5432, 9093}),
-        *((fetcher, {443, 9093}) for fetcher in FETCHERS),
+        *((name, {443, 9093}) for name in PLATFORM_SERVICES),
         ("operator", {9093}),
         ("doctor", {443, 5432, 9093}),
     ],

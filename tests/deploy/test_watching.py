@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from connector.metrics import InstrumentedSource
 from contracts.events import Upload
 from data_api.metrics import DataApiMetrics
+from destination.metrics import WriteMetrics
 from gateway.metrics import create_metrics
 from linker.metrics import LinkCounts, LinkerMetrics
 from messaging.metrics import ConsumerMetrics
@@ -51,8 +52,11 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     )
     SchedulerMetrics(scheduler, ["shopify"]).set_gauges(counts)
     WriterMetrics(writer).count_upload("shopify:acme", Upload(key="k", outcome="unchanged", sequence=1))
-    for registry in (fetcher, scheduler, writer):
-        registry.register(ConsumerMetrics([SimpleNamespace(group="g", dead_letter_count=0)]))  # type: ignore[list-item]
+    destination = CollectorRegistry()
+    WriteMetrics(destination, "shopify")
+    for registry in (fetcher, scheduler, writer, destination):
+        consumer = SimpleNamespace(group="shopify-writer.write.requested.shopify", dead_letter_count=0, lag=0)
+        registry.register(ConsumerMetrics([consumer]))  # type: ignore[list-item]
     data_api = CollectorRegistry()
 
     async def check() -> None:
@@ -67,7 +71,7 @@ async def create_registries() -> Iterator[CollectorRegistry]:
     linker = CollectorRegistry()
     LinkerMetrics(linker).set_gauges(LinkCounts())
     gateway = create_metrics({"shopify": ShopifyWebhooks.metric_topics}, 1)[0].registry
-    return iter((gateway, fetcher, scheduler, writer, data_api, linker))
+    return iter((gateway, fetcher, scheduler, writer, destination, data_api, linker))
 
 
 @pytest.fixture
@@ -87,8 +91,11 @@ def test_an_expression_names_only_exported_metrics(expression: str, exported: di
     names = set(re.findall(NAME, expression))
     assert names and names <= set(exported), "metrics"
     for name, selector in re.findall(rf"({NAME}){{([^}}]*)}}", expression):
-        for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', selector):
-            assert value in exported[name].get(label, set()), f"{name}: {label}={value}"
+        for label, operator, value in re.findall(r'(\w+)\s*(=~?)\s*"([^"]*)"', selector):
+            meant = {value} if operator == "=" else set(value.split("|"))
+            found = exported[name].get(label, set())
+            matched = {one for one in meant if any(re.fullmatch(one, exists) for exists in found)}
+            assert matched == meant, f"{name}: {label}{operator}{value}"
     for grouped in re.findall(r"by \(([^)]*)\)", expression):
         assert {label.strip() for label in grouped.split(",")} <= set.union(*(set(exported[name]) for name in names))
 

@@ -19,7 +19,7 @@ from merchant_sync.parts import Part
 from merchant_sync.ports import Ports
 from messaging.brokers import Brokers, Login
 from messaging.provisioning import create_missing_topics
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 SET_UP_USER, SET_UP_TOPIC = AUTOSCALER, CONNECTION_CHANGED
 SETUP = Path(__file__).parents[2] / "deploy" / "kafka" / "setup.sh"
@@ -88,7 +88,7 @@ def run_kafka_with_acls(folder: Path, jars: Path) -> Iterator[KafkaWithAcls]:
     """
     ports = {name: Ports(folder / "ports.json").get_or_choose_port(name) for name in ("port", "local", "controller")}
     plain = kafka.build_part(folder / "kafka", jars, ports["port"], ports["controller"], print)
-    passwords = {user: f"the password of {user}" for user in list_users(PLATFORMS)}
+    passwords = {user: f"the password of {user}" for user in list_users(PLATFORMS, DESTINATIONS)}
     part = replace(plain, prepare=lambda: _prepare(plain, ports, passwords), settle=lambda: None)
     bin_folder, secrets = folder / "bin", folder / "passwords"
     bin_folder.mkdir()
@@ -99,7 +99,7 @@ def run_kafka_with_acls(folder: Path, jars: Path) -> Iterator[KafkaWithAcls]:
         child.start()
         try:
             addresses = f"{HOST}:{ports['port']}", f"{HOST}:{ports['local']}"
-            topics = tuple(topic for topic in list_topics(PLATFORMS) if topic.name != SET_UP_TOPIC)
+            topics = tuple(topic for topic in list_topics(PLATFORMS, DESTINATIONS) if topic.name != SET_UP_TOPIC)
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(lambda: asyncio.run(create_missing_topics(Brokers(addresses[1]), topics))).result()
             yield KafkaWithAcls(*addresses, passwords, bin_folder, secrets)

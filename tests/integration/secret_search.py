@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from merchant_sync.environment import OWNERS
 from world import World
@@ -61,16 +61,20 @@ def search_logs(world: World, *needles: str) -> dict[str, set[str]]:
 
 
 async def dump_topics(servers: str) -> dict[str, str]:
-    """Return keys, headers and values of all messages as text, by topic. Dead letter topics are included."""
+    """Return keys, headers and values of all messages up to now as text, by topic; of dead letter topics, too."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     try:
         topics = sorted(topic for topic in await consumer.topics() if not topic.startswith("__"))
-        consumer.subscribe(topics)
+        partitions = [TopicPartition(name, one) for name in topics for one in consumer.partitions_for_topic(name) or ()]
+        # Services go on publishing: what comes after this moment is not waited for.
+        unread = {one: end for one, end in (await consumer.end_offsets(partitions)).items() if end > 0}
+        consumer.assign(list(unread))
         texts = dict.fromkeys(topics, "")
-        while records := await consumer.getmany(timeout_ms=2000):
-            for partition, messages in records.items():
+        while unread:
+            for partition, messages in (await consumer.getmany(timeout_ms=200)).items():
                 texts[partition.topic] += "\n".join(f"{m.key!r} {m.headers!r} {m.value!r}" for m in messages)
+            unread = {one: end for one, end in unread.items() if await consumer.position(one) < end}
         return texts
     finally:
         await consumer.stop()

@@ -32,9 +32,11 @@ from gateway.settings import GatewaySettings
 from linker.settings import LinkerSettings
 from merchant_sync.app import app
 from odoo_fetcher.settings import OdooFetcherSettings
+from odoo_writer.settings import OdooWriterSettings
 from phpmyadmin_fetcher.settings import PhpMyAdminFetcherSettings
 from scheduler.settings import SchedulerSettings
 from shopify_fetcher.settings import ShopifyFetcherSettings
+from shopify_writer.settings import ShopifyWriterSettings
 from spaces_writer.settings import WriterSettings
 from world import World, wait_until
 
@@ -69,6 +71,8 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "facebook-fetcher": FacebookFetcherSettings,
     "phpmyadmin-fetcher": PhpMyAdminFetcherSettings,
     "odoo-fetcher": OdooFetcherSettings,
+    "shopify-writer": ShopifyWriterSettings,
+    "odoo-writer": OdooWriterSettings,
 }
 
 

@@ -13,7 +13,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from typer.testing import CliRunner
 
 from contracts.events import ConnectionChanged, RecordsPage
-from contracts.permissions import AUTOSCALER, OPERATOR, list_permissions, list_users
+from contracts.permissions import AUTOSCALER, OPERATOR, KafkaPermission, list_permissions, list_users
 from contracts.topics import CONNECTION_CHANGED, get_fetched_topic, list_topics
 from kafka_with_acls import SET_UP_TOPIC, SET_UP_USER, KafkaWithAcls, run_kafka_with_acls
 from merchant_sync.access import resolve_access
@@ -25,11 +25,11 @@ from messaging.brokers import Brokers
 from messaging.errors import UnavailableError
 from messaging.provisioning import ensure_topics
 from messaging.publisher import EventPublisher, OutboundMessage
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from world import CACHED_JARS, SETTINGS, World, wait_until
 
 pytestmark = pytest.mark.integration
-TOPICS = [topic.name for topic in list_topics(PLATFORMS)]
+TOPICS = [topic.name for topic in list_topics(PLATFORMS, DESTINATIONS)]
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +171,11 @@ async def list_readable(kafka: KafkaWithAcls, user: str) -> set[str]:
 
 
 def get_permitted(user: str, operation: str) -> set[str]:
-    permitted = (one for one in list_permissions(PLATFORMS) if one.resource == "topic")
+    permitted = (one for one in list_permissions(PLATFORMS, DESTINATIONS) if one.resource == "topic")
     return {one.name for one in permitted if (one.user, one.operation) == (user, operation)}
 
 
-@pytest.mark.parametrize("user", list_users(PLATFORMS))
+@pytest.mark.parametrize("user", list_users(PLATFORMS, DESTINATIONS))
 async def test_a_user_writes_what_the_table_says_and_nothing_else(kafka_with_acls: KafkaWithAcls, user: str) -> None:
     assert await list_writable(kafka_with_acls, user) == get_permitted(user, "Write")
 
@@ -197,9 +197,23 @@ def test_the_table_gives_a_fetcher_its_platforms_topics_alone() -> None:
         dead_letters = {f"sync.requested.{platform}.dlq", f"sync.requested.{platform}.full.dlq"}
         assert get_permitted(fetcher, "Write") == own | dead_letters
         assert get_permitted(fetcher, "Read") == {f"sync.requested.{platform}", f"sync.requested.{platform}.full"}
-    permissions = [one for one in list_permissions(PLATFORMS) if one.operation == "Write"]
+    permissions = [one for one in list_permissions(PLATFORMS, DESTINATIONS) if one.operation == "Write"]
     assert {one.user for one in permissions if one.name == "connection.changed"} == {"gateway", OPERATOR}
     assert not get_permitted(AUTOSCALER, "Write") | get_permitted(AUTOSCALER, "Read")
+
+
+def test_the_table_gives_a_writer_the_writes_to_its_platform_alone() -> None:
+    assert DESTINATIONS
+    for platform in DESTINATIONS:
+        writer, requests = f"{platform}-writer", f"write.requested.{platform}"
+        assert get_permitted(writer, "Write") == {f"write.completed.{platform}", f"{requests}.dlq"}
+        assert get_permitted(writer, "Read") == {requests}
+        writing = {one.user for one in list_permissions(PLATFORMS, DESTINATIONS) if is_write(one, requests)}
+        assert writing == {"linker", OPERATOR}
+
+
+def is_write(permission: KafkaPermission, topic: str) -> bool:
+    return (permission.operation, permission.resource, permission.name) == ("Write", "topic", topic)
 
 
 def test_the_table_lets_the_data_api_read_what_readers_see_and_write_nothing() -> None:
@@ -207,7 +221,7 @@ def test_the_table_lets_the_data_api_read_what_readers_see_and_write_nothing() -
     assert get_permitted("data-api", "Read") == topics
     assert not get_permitted("data-api", "Write")
     # It follows whole topics: every process needs all of it, so it has no consumer group.
-    assert {one.resource for one in list_permissions(PLATFORMS) if one.user == "data-api"} == {"topic"}
+    assert {one.resource for one in list_permissions(PLATFORMS, DESTINATIONS) if one.user == "data-api"} == {"topic"}
 
 
 async def test_a_group_of_another_service_cannot_be_joined(kafka_with_acls: KafkaWithAcls) -> None:
@@ -231,7 +245,7 @@ async def test_a_wrong_password_is_refused(kafka_with_acls: KafkaWithAcls) -> No
 async def test_a_service_creates_no_topics_and_says_what_to_run_when_one_of_its_own_is_missing(
     kafka_with_acls: KafkaWithAcls,
 ) -> None:
-    brokers, topics = kafka_with_acls.connect_as("gateway"), list_topics(PLATFORMS)
+    brokers, topics = kafka_with_acls.connect_as("gateway"), list_topics(PLATFORMS, DESTINATIONS)
     await ensure_topics(brokers, topics, service="gateway")
     kafka_with_acls.run_tool("kafka-topics.sh", "--delete", "--topic", "connection.changed")
     try:

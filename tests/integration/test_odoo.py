@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import orjson
@@ -19,12 +19,20 @@ pytestmark = pytest.mark.integration
 
 
 class Database:
-    """A database of the sandbox that a test has for itself."""
+    """A database of the sandbox that a test has for itself. `connected` are the connections that the test has made."""
+
+    connected: ClassVar[list[ConnectedDatabase]] = []
 
     def __init__(self, world: World, products: int = 12) -> None:
         self.world = world
         self.sandbox = SandboxDatabase(world.visit, f"db-{uuid4().hex[:8]}")
         self.sandbox.call_database("PUT", "", {"products": products})
+
+    def connect(self) -> ConnectedDatabase:
+        """Connect the database, until the test has ended."""
+        connected = self.sandbox.connect()
+        self.connected.append(connected)
+        return connected
 
     def rename(self) -> None:
         """Give a product another name."""
@@ -70,10 +78,14 @@ def database(world: World) -> Iterator[Database]:
     yield Database(world)
     sandbox.call("PUT", "/setup", {})
     sandbox.call("PUT", "/faults", {})
+    # Or else each is polled every two seconds until the end of all tests.
+    for connected in Database.connected:
+        world.visit.submit_button(connected.browser, connected.name, "disconnect")
+    Database.connected.clear()
 
 
 def test_a_database_is_stored_whole_and_stays_current_by_itself(world: World, database: Database) -> None:
-    connected = database.sandbox.connect()
+    connected = database.connect()
     assert connected.name.endswith(f"/{database.sandbox.database}")
     database.wait_until_equal(connected)
     database.rename()
@@ -84,7 +96,7 @@ def test_a_database_is_stored_whole_and_stays_current_by_itself(world: World, da
 
 
 def test_an_archived_product_stays_and_a_deleted_one_goes_at_the_next_poll(world: World, database: Database) -> None:
-    connected = database.sandbox.connect()
+    connected = database.connect()
     database.wait_until_equal(connected)
     (archived,) = database.sandbox.execute("product.template", "search", [], limit=1)
     database.sandbox.execute("product.template", "write", [archived], {"active": False})
@@ -104,7 +116,7 @@ def test_a_service_that_is_killed_while_everything_is_read_loses_and_invents_not
     large = Database(world, products=700)
     large.sandbox.call("DELETE", "/statistics")
     large.sandbox.call("PUT", "/faults", {"slow_calls": -1, "slow_seconds": 0.2, "methods": ["search_read"]})
-    connected = large.sandbox.connect()
+    connected = large.connect()
     wait_until(lambda: large.count_reads("product.template.attribute.line") > 0 or None, within=60)
     world.stack.kill(victim)
     large.rename()
@@ -131,7 +143,7 @@ def test_what_cannot_be_connected_is_refused_with_what_to_correct(world: World, 
 
 
 def test_a_removed_key_ends_the_connection_and_a_new_one_mends_it(world: World, database: Database) -> None:
-    connected = database.sandbox.connect()
+    connected = database.connect()
     database.wait_until_equal(connected)
     database.remove_keys()
     wait_until(lambda: world.read_state(connected.name) == "reauthorise" or None, within=60)
@@ -148,7 +160,7 @@ def test_a_removed_key_ends_the_connection_and_a_new_one_mends_it(world: World, 
 
 
 def test_a_newer_version_is_read_by_its_own_api(world: World, database: Database) -> None:
-    connected = database.sandbox.connect()
+    connected = database.connect()
     database.wait_until_equal(connected)
     database.sandbox.call("PUT", "/setup", {"version": 19})
     database.rename()
@@ -165,7 +177,7 @@ def test_a_newer_version_is_read_by_its_own_api(world: World, database: Database
 
 def test_a_key_is_nowhere_in_clear_text(world: World, database: Database) -> None:
     credentials = database.sandbox.build_credentials()
-    connected = database.sandbox.connect()
+    connected = database.connect()
     database.wait_until_equal(connected)
     refused = connected.browser.post("/odoo/connect", json={**credentials, "key": "not the key of it"}, headers=JSON)
     servers = world.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]

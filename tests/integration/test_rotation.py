@@ -13,7 +13,7 @@ from merchant_sync.access import resolve_access
 from merchant_sync.environment import OWNERS
 from merchant_sync.internal_keys import SECRETS
 from merchant_sync.parts import DATA_API, FETCHERS, GATEWAY, SANDBOX, SCHEDULER, SERVICES, SPACES, SPACES_WRITER
-from platforms.registry import PLATFORMS, load_role
+from platforms.registry import DESTINATIONS, PLATFORMS, load_role
 from rolling_restart import Phase, count_outcomes, run_phase
 from topic_reader import TopicContents
 from world import World, wait_until
@@ -155,7 +155,7 @@ def assert_nothing_is_lost(installation: Installation, phase: Phase) -> None:
         world.wait_until_idle(shop, within=120)
     world.wait_until_idle(installation.large, within=120)
     world.wait_until_equal(installation.large, within=60)
-    letters = [topic.name for topic in list_topics(PLATFORMS) if topic.name.endswith(DEAD_LETTER_SUFFIX)]
+    letters = [topic.name for topic in list_topics(PLATFORMS, DESTINATIONS) if topic.name.endswith(DEAD_LETTER_SUFFIX)]
     contents = TopicContents(installation.stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"], letters)
     count_outcomes(world, [phase], installation.shops, contents)
     assert not phase.refused, phase.refused

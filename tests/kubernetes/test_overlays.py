@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from cluster import NAMESPACE, ROOT, KubectlError, count_replicas, kubectl, render, roll_out, run_operator, wait_until
-from merchant_sync.parts import FETCHERS, SERVICES
+from merchant_sync.parts import FETCHERS, PLATFORM_SERVICES, SERVICES
 
 K8S = ROOT / "deploy" / "k8s"
-STANDING = (*(name for name in SERVICES if name not in FETCHERS), "operator")
-"""Deployments that always have a pod: KEDA stops fetchers that are idle."""
+STANDING = (*(name for name in SERVICES if name not in PLATFORM_SERVICES), "operator")
+"""Deployments that always have a pod: KEDA stops fetchers and writers of platforms that are idle."""
 STORES = ("statefulset/kafka", "statefulset/postgres", "deploy/spaces", "deploy/sandbox")
 
 VISIT = """

@@ -176,6 +176,23 @@ class InternalApi:
         """Return what a link sync would write: numbers by field and reason, and the first `limit` entries of each."""
         return self._call("GET", LINKER, f"/links/{_quote(shop)}/plan", params={"limit": limit})
 
+    def approve_plan(self, shop: str, plan: int | None) -> dict[str, Any]:
+        """Let the draft of a link be written, if its plan still has this number; return the link."""
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/approve", json={"plan": plan})
+
+    def settle_conflicts(self, shop: str, winner: str, record: str | None, field: str | None) -> dict[str, Any]:
+        """Let one side win the conflicts of a record and a field, or of all; return the number of pairs."""
+        choice = {"winner": winner, "record": record, "field": field}
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/settle", json=choice)
+
+    def load_failures(self, shop: str, limit: int) -> dict[str, Any]:
+        """Return the writes of a link that were refused or have failed, and numbers of all writes by outcome."""
+        return self._call("GET", LINKER, f"/links/{_quote(shop)}/failures", params={"limit": limit})
+
+    def retry_writes(self, shop: str, reason: str | None) -> dict[str, Any]:
+        """Have failed writes made again, those of a reason or all; return the number of pairs."""
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/retry", json={"reason": reason})
+
     def change_link(self, shop: str, action: str) -> dict[str, Any]:
         """Do `pause`, `resume` or `end` to the link of a shop; return the link."""
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/{action}")

@@ -1,4 +1,4 @@
-"""The command `merchant-sync link`: link a shop with a database of Odoo, see what is planned, pause and end links."""
+"""The command `merchant-sync link`: link a shop with a database of Odoo, approve what is planned, settle conflicts."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -109,9 +109,101 @@ def show_plan(
     print_table(f"first {len(plan['problems'])} problems", problems, _pick(plan["problems"], problems))
 
 
+@app.command("approve", epilog=EXIT_CODES)
+def approve_plan(
+    shop: Shop,
+    plan: Annotated[
+        int | None, typer.Option(help="The number of the plan that you have seen: a newer one is not approved.")
+    ] = None,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Write what a draft lists, and from then on every change as it comes. Each conflict goes to its authority."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        link = _refuse_plainly(lambda: api.approve_plan(shop, plan))
+    _show_link(link, as_json=as_json)
+
+
+@app.command("conflicts", epilog=EXIT_CODES)
+def list_conflicts(
+    shop: Shop,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="The most lines of the plan to look at.")] = 1000,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """List the fields that both sides have changed and that nobody may decide, with both values."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        plan = _refuse_plainly(lambda: api.load_plan(shop, limit))
+    conflicts = [line for line in plan["lines"] if line["action"] == "conflict"]
+    if as_json:
+        print_json(conflicts)
+        return
+    columns = ("name", "field", "shopify", "odoo", "reason", "shopify_id", "odoo_id")
+    print_table("conflicts", columns, _pick(conflicts, columns))
+
+
+@app.command("settle", epilog=EXIT_CODES)
+def settle_conflicts(
+    shop: Shop,
+    winner: Annotated[str, typer.Option(help="The side whose value stays: shopify or odoo.")],
+    record: Annotated[str | None, typer.Option(help="The id of a product or variant of either side; else all.")] = None,
+    field: Annotated[str | None, typer.Option(help="The name of a field; else all.")] = None,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Decide conflicts: the other side gets the winner's value."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        settled = _refuse_plainly(lambda: api.settle_conflicts(shop, winner, record, field))
+    _show_count(settled, "settled", as_json=as_json)
+
+
+@app.command("failures", epilog=EXIT_CODES)
+def list_failures(
+    shop: Shop,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="The most writes to list.")] = MAX_LINES,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """List the writes that a platform has refused or that have failed, each with the reason."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        found = _refuse_plainly(lambda: api.load_failures(shop, limit))
+    if as_json:
+        print_json(found)
+        return
+    outcomes = ("side", "state", "number")
+    print_table("writes of the last seven days", outcomes, _pick(found["outcomes"], outcomes))
+    columns = ("name", "side", "operation", "state", "reason_code", "message", "shopify_id", "odoo_id")
+    print_table("failures", columns, _pick(found["failures"], columns))
+
+
+@app.command("retry", epilog=EXIT_CODES)
+def retry_writes(
+    shop: Shop,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason code; else all.")] = None,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Make failed writes again, with their attempts set to nothing."""
+    access = locate_installation_or_exit(data)
+    with exit_on_errors(), InternalApi(access) as api:
+        retried = _refuse_plainly(lambda: api.retry_writes(shop, reason))
+    _show_count(retried, "to be written again", as_json=as_json)
+
+
+def _show_count(counted: dict[str, Any], words: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(counted)
+    else:
+        typer.echo(f"{counted['pairs']} pairs {words}")
+
+
 @app.command("pause", epilog=EXIT_CODES)
 def pause_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
-    """Stop following both sides. What is known of them is kept."""
+    """Stop following both sides and writing to them. What is known of them is kept."""
     _change_link(shop, "pause", data, as_json=as_json)
 
 

@@ -1,6 +1,6 @@
-"""A client for the gateway's internal API, which issues access tokens. Tokens are cached in memory.
+"""A client for the gateway's internal API, which gives access tokens to fetchers and writers.
 
-Only one request per merchant's connection is in progress at a time.
+Tokens are cached in memory. Only one request per merchant's connection is in progress at a time.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from platform_sdk.tokens import AccessToken
 
 TIMEOUT_SECONDS = 10.0
 MAX_CACHED_MS = 600_000
-"""The longest time in ms that a token is cached. Some tokens never expire, and the gateway does not notify fetchers
+"""The longest time in ms that a token is cached. Some tokens never expire, and the gateway does not notify callers
 when it erases an account."""
 
 
@@ -66,7 +66,7 @@ class TokenClient:
         - `PermanentError` when the gateway does not know the connection;
         - `RetryLaterError` when the gateway has no token of the connection at present;
         - `AccountBlockedError` when that is because the platform refuses every call about the account;
-        - `InvalidMessageError` when this fetcher may not have tokens of the connection;
+        - `InvalidMessageError` when this service may not have tokens of the connection;
         - `UnavailableError` when the gateway does not answer or fails.
         """
         async with self._locks.setdefault(connection, asyncio.Lock()):
@@ -122,7 +122,7 @@ def _parse_response(connection: str, response: httpx.Response, now: int) -> Acce
 
     Raises `ConnectionEndedError` for status 409, `RetryLaterError` or `AccountBlockedError` for 424, and
     `PermanentError` for 404: these concern only this connection. Raises `InvalidMessageError` for 403, because the
-    request reached the wrong fetcher. Raises `UnavailableError` for every other status, because the gateway itself has
+    request is of another platform. Raises `UnavailableError` for every other status, because the gateway itself has
     a problem. No error contains the body of the response.
     """
     try:
@@ -143,5 +143,5 @@ def _parse_response(connection: str, response: httpx.Response, now: int) -> Acce
     if response.status_code == 404:
         raise PermanentError("the gateway does not know this connection")
     if response.status_code == 403:
-        raise InvalidMessageError("the gateway gives this fetcher no tokens of this connection")
+        raise InvalidMessageError("the gateway gives this service no tokens of this connection")
     raise UnavailableError(f"gateway answered {response.status_code}")

@@ -737,6 +737,76 @@ class LinkChanged(Event):
     """The number of fields that a link sync would write."""
 
 
+class WriteRequested(Event):
+    """A request to write fields of one record at a platform.
+
+    Published by the linker; consumed by the platform's writer. The key is the connection that is written to.
+    Idempotency key: `write_id`. The request may come again under the same id, when nothing was heard of it: a writer
+    reads the record first, and writes nothing that is there already.
+    """
+
+    write_id: UUID
+    """Follows from the pair of records, the side and the number of the plan that decided it: said twice it is one."""
+    link_id: UUID
+    connection: ConnectionName
+    epoch: Epoch
+    resource: Literal["products", "variants"]
+    operation: Literal["update", "create", "draft", "archive", "delete"]
+    """`create` makes the product with its `variants`. The last three take it off sale, archive it, or delete it."""
+    record: str | None = None
+    """The platform's id of the record; None for `create`."""
+    product: str | None = None
+    """The id of the product of a variant; None for products."""
+    external_id: str | None = None
+    """Of `create`: the id under which the product is known at the platform, so that it is never made twice."""
+    expected: dict[str, Any] = Field(default_factory=dict)
+    """The values of `fields` that the record had when this was decided. Other ones than these make a `conflict`."""
+    fields: dict[str, Any] = Field(default_factory=dict)
+    """The values to write, by the names of shared fields, in the form that both sides of a link share."""
+    variants: tuple[dict[str, Any], ...] = ()
+    """Of `create`: the values of each variant, with its `option_values` by the names of the product's options."""
+    currency: str | None = None
+    """The currency of all amounts (ISO 4217)."""
+    sku_format: str = "plain"
+    attempt: int = 1
+    requested_at: int
+
+
+class WriteCompleted(Event):
+    """What came of one attempt at a write. Published by the platform's writer; consumed by the linker.
+
+    Idempotency key: (`write_id`, `attempt`).
+    """
+
+    write_id: UUID
+    link_id: UUID
+    connection: ConnectionName
+    epoch: Epoch
+    attempt: int
+    outcome: Literal["applied", "unchanged", "conflict", "refused", "failed", "postponed"]
+    """`unchanged`: the record had the wanted values already. `conflict`: it had neither these nor the expected ones.
+    `refused`: the platform will not take it, however often it is sent. `failed`: it may succeed later. `postponed`: it
+    has not been tried, and is to be requested again at `not_before`."""
+    record: str | None = None
+    """The platform's id of the record."""
+    variants: dict[str, str] = Field(default_factory=dict)
+    """Of `create`: the platform's ids of the variants, by SKU."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """The record's values of the requested fields as they were read last. The platform may have changed their form."""
+    version: datetime | None = None
+    """The time at which the platform last changed the record (with a variant, its product), read with `values`."""
+    read_at: int = 0
+    """When `values` were read."""
+    reason_code: str | None = None
+    """Of `postponed`: `throttled`, or `access_denied` where the account is closed to every call, or the merchant must
+    sign in again. Neither is the write's fault."""
+    message: str | None = None
+    """What the platform says: the first 500 characters."""
+    not_before: int | None = None
+    calls: int = 0
+    points: int = 0
+
+
 EVENTS: tuple[type[Event], ...] = (
     ConnectionChanged,
     SyncRequested,
@@ -755,5 +825,7 @@ EVENTS: tuple[type[Event], ...] = (
     SyncChanged,
     KeysChanged,
     LinkChanged,
+    WriteRequested,
+    WriteCompleted,
 )
 """The events whose JSON Schemas are committed in `schemas/`."""

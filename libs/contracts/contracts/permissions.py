@@ -32,15 +32,18 @@ class KafkaPermission:
     name: str
 
 
-def list_permissions(platforms: tuple[str, ...]) -> tuple[KafkaPermission, ...]:
-    """Return the permissions of all users of an installation with these platforms, sorted."""
-    topics = list_topics(platforms)
+def list_permissions(platforms: tuple[str, ...], destinations: tuple[str, ...] = ()) -> tuple[KafkaPermission, ...]:
+    """Return the permissions of all users of an installation with these platforms, sorted.
+
+    `destinations` are the platforms among them that links write to.
+    """
+    topics = list_topics(platforms, destinations)
     return tuple(sorted({*_permit_services(topics), *_permit_operator(topics), *_permit_autoscaler(topics)}))
 
 
-def list_users(platforms: tuple[str, ...]) -> tuple[str, ...]:
+def list_users(platforms: tuple[str, ...], destinations: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the names of all users, sorted."""
-    return tuple(sorted({permission.user for permission in list_permissions(platforms)}))
+    return tuple(sorted({permission.user for permission in list_permissions(platforms, destinations)}))
 
 
 def _permit_services(topics: tuple[Topic, ...]) -> Iterator[KafkaPermission]:

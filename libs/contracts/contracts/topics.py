@@ -27,6 +27,8 @@ from contracts.events import (
     SyncChanged,
     SyncProgressed,
     SyncRequested,
+    WriteCompleted,
+    WriteRequested,
 )
 
 PARTITIONS = 12
@@ -57,7 +59,9 @@ SYNC_CHANGED = "sync.changed"
 KEY_CHANGED = "key.changed"
 LINK_CHANGED = "link.changed"
 DEAD_LETTER_SUFFIX = ".dlq"
-_PLATFORM_TOPIC = re.compile(r"(?:sync\.requested|sync\.progressed|data\.fetched)\.([^.]+)(?:\.full)?")
+_PLATFORM_TOPIC = re.compile(
+    r"(?:sync\.(?:requested|progressed)|data\.fetched|write\.(?:requested|completed))\.([^.]+)(?:\.full)?"
+)
 
 
 def get_sync_topic(platform: str) -> str:
@@ -83,6 +87,16 @@ def get_fetched_topic(platform: str) -> str:
 def get_full_fetched_topic(platform: str) -> str:
     """Return the name of the topic with the records of `platform` that full syncs have read."""
     return f"data.fetched.{platform}.full"
+
+
+def get_write_topic(platform: str) -> str:
+    """Return the name of the topic with the requests for writes to `platform`."""
+    return f"write.requested.{platform}"
+
+
+def get_written_topic(platform: str) -> str:
+    """Return the name of the topic on which the writer of `platform` says what came of writes."""
+    return f"write.completed.{platform}"
 
 
 def parse_topic_platform(topic: str) -> str | None:
@@ -117,9 +131,12 @@ class Topic:
     events: tuple[type[Event], ...] = ()
 
 
-def list_topics(platforms: tuple[str, ...]) -> tuple[Topic, ...]:
-    """Return the definitions of all topics, including those of each of `platforms` and all dead letter topics."""
-    topics = tuple(_build_topics(platforms))
+def list_topics(platforms: tuple[str, ...], destinations: tuple[str, ...] = ()) -> tuple[Topic, ...]:
+    """Return the definitions of all topics: of each of `platforms`, and all dead letter topics.
+
+    `destinations` are the platforms among them that links write to.
+    """
+    topics = (*_build_topics(platforms), *(topic for one in destinations for topic in _build_write_topics(one)))
     return (*topics, *(_build_dead_letter_topic(topic) for topic in topics if topic.consumers))
 
 
@@ -241,6 +258,24 @@ def _build_platform_topics(platform: str, writer: tuple[str, ...]) -> Iterator[T
         producers=(fetcher,),
         consumers=writer,
         events=(RecordsPage, IdsListed, RangeCompleted, FullReadCompleted, DirectReadCompleted),
+    )
+
+
+def _build_write_topics(platform: str) -> Iterator[Topic]:
+    writer = f"{platform}-writer"
+    yield Topic(
+        get_write_topic(platform),
+        description="write these fields of this record",
+        producers=(LINKER,),
+        consumers=(writer,),
+        events=(WriteRequested,),
+    )
+    yield Topic(
+        get_written_topic(platform),
+        description="what came of a write",
+        producers=(writer,),
+        consumers=(LINKER,),
+        events=(WriteCompleted,),
     )
 
 

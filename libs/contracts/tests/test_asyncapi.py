@@ -11,7 +11,7 @@ from contracts.events import EVENTS, SyncRequested
 from contracts.headers import CLOUD_EVENT, build_headers
 from contracts.topics import get_dead_letter_topic, list_topics
 
-TOPICS = list_topics(("shopify", "facebook"))
+TOPICS = list_topics(("shopify", "facebook"), ("shopify",))
 
 
 @pytest.fixture(scope="module")

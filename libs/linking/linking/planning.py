@@ -52,6 +52,8 @@ class DecisionReason(StrEnum):
     """The sides' amounts are in different currencies, or the currency is not known."""
     UNBOOKED = "unbooked"
     """Stock was sold that the side which counts it does not know of yet."""
+    OPTIONS = "options"
+    """The products have different options. Changing them would unmake variants: a person does it."""
     UNTRACKED = "untracked"
     """A side does not count the stock."""
     SHOPIFY_DATA = "shopify_data"

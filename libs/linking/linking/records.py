@@ -75,6 +75,8 @@ class LinkedRecord:
     """Whether the record may go out to the other side; False for an Odoo product that the link's domain excludes."""
     currency: str | None = None
     """The ISO 4217 code of the record's amounts; None where the record does not tell (it is then the account's)."""
+    option_values: Mapping[str, str] = field(default_factory=dict)
+    """Of a variant: its value of each option of the product."""
     bin: str | None = None
     """The bin that stands behind the SKU in the shop's field with the format `sku-bin`; empty if there is none."""
 

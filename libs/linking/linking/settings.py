@@ -57,6 +57,8 @@ class LinkSettings(BaseModel):
     odoo_domain: tuple[DomainPreset, ...] = (DomainPreset.SALE_OK, DomainPreset.ACTIVE)
     on_shopify_delete: OnShopifyDelete = OnShopifyDelete.KEEP
     on_odoo_archive: OnOdooArchive = OnOdooArchive.DRAFT
+    create_in: tuple[Side, ...] = tuple(Side)
+    """The sides on which products are made that the other side has alone."""
     locations: Mapping[str, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
     """The id of the Odoo location by the gid of the Shopify location. Others are not kept in step."""
     test_store: bool = False
@@ -85,6 +87,12 @@ class LinkSettings(BaseModel):
     def check_domain(cls, presets: tuple[DomainPreset, ...]) -> tuple[DomainPreset, ...]:
         """Drop what is named twice."""
         return tuple(dict.fromkeys(presets))
+
+    @field_validator("create_in")
+    @classmethod
+    def check_sides(cls, sides: tuple[Side, ...]) -> tuple[Side, ...]:
+        """Drop what is named twice."""
+        return tuple(dict.fromkeys(sides))
 
     @field_validator("locations")
     @classmethod

@@ -92,6 +92,14 @@ class KeyedConsumer(ConsumerRebalanceListener, Generic[E_co]):  # type: ignore[m
         return self._dead_letters.count
 
     @property
+    def lag(self) -> int:
+        """The number of messages in this member's partitions that are not finished, as the last fetch has seen them."""
+        if self._consumer is None:
+            return 0
+        ends = {partition: self._consumer.highwater(partition) for partition in self._consumer.assignment()}
+        return self._offsets.count_unfinished({partition: end for partition, end in ends.items() if end is not None})
+
+    @property
     def health_error(self) -> str | None:
         """The reason for which messages are held, as a text for /ready; None when no messages are held."""
         if self._dead_letters.is_breaker_open:

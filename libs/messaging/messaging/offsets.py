@@ -47,6 +47,13 @@ class PartitionOffsets:
         """The number of tracked messages that are unfinished, or finished behind an unfinished one."""
         return len(self._open)
 
+    def count_unfinished(self, end: int) -> int:
+        """Return how many messages of a partition are not finished whose next message will have the offset `end`.
+
+        Until a first message is tracked it is not known where reading has begun, and the result is 0.
+        """
+        return self.pending_count + max(end - self._last - 1, 0) if self._last >= 0 else 0
+
 
 class OffsetTracker:
     """Tracks the offsets of all partitions that are assigned to this member of the consumer group.
@@ -70,6 +77,10 @@ class OffsetTracker:
         """
         offsets = self._partitions.get(partition)
         return offsets if offsets is not None and offsets.track(offset) else None
+
+    def count_unfinished(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Return how many messages of the assigned partitions are not finished. `ends` are the next offsets."""
+        return sum(offsets.count_unfinished(ends.get(partition, 0)) for partition, offsets in self._partitions.items())
 
     @property
     def committable(self) -> dict[TopicPartition, int]:

@@ -19,6 +19,7 @@ from messaging.publisher import EventPublisher, OutboundMessage
 
 pytestmark = pytest.mark.integration
 DEAD_LETTERS = "merchant_sync_dead_letters_total"
+LAG = "merchant_sync_consumer_lag"
 
 
 async def test_messages_of_a_key_keep_their_order_while_keys_are_handled_concurrently(bench: Bench) -> None:
@@ -55,6 +56,24 @@ async def test_messages_that_wait_for_a_busy_key_become_one_batch_and_delay_no_o
         busy.set()
         await wait_until(lambda: sum(batches) == 301)
     assert batches == [1, 300]
+
+
+async def test_the_lag_counts_what_waits_in_kafka_behind_what_is_in_memory(bench: Bench) -> None:
+    begun, busy = asyncio.Event(), asyncio.Event()
+
+    async def handle(_key: str, _events: Sequence[Note]) -> None:
+        begun.set()
+        await busy.wait()
+
+    await bench.publish("a", *map(str, range(300)))
+    async with bench.run_consumer(handle, limits=ConsumerLimits(batch=10, buffered=20)) as consumer:
+        registry = CollectorRegistry()
+        registry.register(ConsumerMetrics([consumer]))
+        await begun.wait()
+        assert registry.get_sample_value(LAG, {"group": "test"}) == 300
+        busy.set()
+        await wait_until(lambda: consumer.lag == 0)
+    assert consumer.lag == 0
 
 
 async def test_a_poison_message_is_dead_lettered_alone_and_its_partition_goes_on(bench: Bench) -> None:

@@ -32,3 +32,16 @@ def test_an_offset_that_has_begun_does_not_begin_again() -> None:
     offsets = PartitionOffsets()
     assert [offsets.track(offset) for offset in (7, 8, 7, 8, 9)] == [True, True, False, False, True]
     assert offsets.pending_count == 3
+
+
+def test_what_is_not_finished_and_what_is_not_fetched_yet_is_counted() -> None:
+    offsets = PartitionOffsets()
+    assert offsets.count_unfinished(20) == 0, "not known: the group may have finished all of them before"
+    for offset in (7, 8):
+        offsets.track(offset)
+    assert offsets.count_unfinished(20) == 13
+    offsets.mark_finished(7)
+    assert offsets.count_unfinished(20) == 12
+    offsets.mark_finished(8)
+    assert offsets.count_unfinished(9) == 0
+    assert offsets.count_unfinished(0) == 0, "before the first fetch"

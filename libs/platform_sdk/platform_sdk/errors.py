@@ -48,6 +48,10 @@ class AccessDeniedError(PermanentError):
     """The scopes or permissions of the access token do not cover the request."""
 
 
+class LargeAnswerError(PermanentError):
+    """An answer of a merchant's server is larger than it may be. Less must be asked for at once."""
+
+
 _ENDED_STATES = {
     "reauthorise": "the sign-in is no longer accepted, and the merchant has to sign in again",
     "uninstalled": "the account is disconnected",

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 GATEWAY, SCHEDULER, FETCHER, SANDBOX, OPERATOR = "gateway", "scheduler", "fetcher", "sandbox", "operator"
-"""The parts of an installation that may read a platform's settings. `operator` is the command line."""
+"""The parts of an installation that may read a platform's settings. `operator` is the command line.
+
+`fetcher` stands for all of the platform's own services (`Manifest.services`): its writer calls the same API with the
+same settings."""
 _SANDBOX_PLACEHOLDERS = ("{sandbox_url}", "{sandbox_people_url}")
 _LOST_PARTS = frozenset({"", ".", ".."})
 """The parts of a path that browsers and HTTP clients resolve or drop."""
@@ -91,6 +94,8 @@ class Manifest:
     """Whether merchants can connect accounts although no required setting is given.
 
     The required settings then name this installation's own accounts (`PlatformAdapter.own_accounts`)."""
+    is_destination: bool = False
+    """Whether links write to the platform. It then has a writer besides the fetcher."""
     has_deletion_callbacks: bool = False
     """Whether the platform posts its users' requests (to remove the app, to delete data) to the gateway."""
     account_pattern: str = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -105,6 +110,16 @@ class Manifest:
     def fetcher(self) -> str:
         """The name of the service that fetches records from the platform."""
         return f"{self.slug}-fetcher"
+
+    @property
+    def writer(self) -> str:
+        """The name of the service that writes to the platform. There is none unless `is_destination`."""
+        return f"{self.slug}-writer"
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that call the platform with the tokens of its connections."""
+        return (self.fetcher, self.writer) if self.is_destination else (self.fetcher,)
 
     @property
     def is_optional(self) -> bool:

@@ -31,6 +31,10 @@ _ALLOWED_HOST = re.compile(
 _MAX_PORT = 65_535
 
 
+class MalformedAddressError(ValueError):
+    """Raised for a text that is not the address of a platform's server. Its text says what to write."""
+
+
 class AddressRefusedError(Exception):
     """Raised for a host that may not be called. Its text says why."""
 

@@ -19,6 +19,7 @@ def build_variant(**fields: Any) -> dict[str, Any]:
         "price": 9.9,
         "cost": 4.5,
         "weight": 0.25,
+        "options": [],
         **fields,
     }
 

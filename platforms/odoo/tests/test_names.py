@@ -1,6 +1,7 @@
 import pytest
 
-from platforms.odoo.addresses import MalformedAddressError, parse_address
+from platform_sdk.public_addresses import MalformedAddressError
+from platforms.odoo.addresses import parse_address
 from platforms.odoo.manifest import MANIFEST
 from platforms.odoo.names import MAX_CHARACTERS, build_database_name, parse_account
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platforms.phpmyadmin.addresses import MalformedAddressError, parse_address
+from platform_sdk.public_addresses import MalformedAddressError
+from platforms.phpmyadmin.addresses import parse_address
 from platforms.phpmyadmin.names import build_table_names
 
 

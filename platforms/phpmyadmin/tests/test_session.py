@@ -7,11 +7,10 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from platform_sdk.errors import ThrottledError, TransientError
+from platform_sdk.errors import LargeAnswerError, ThrottledError, TransientError
 from platforms.phpmyadmin import statements
 from platforms.phpmyadmin.errors import (
     CutAnswerError,
-    LargeAnswerError,
     SignedOutError,
     SignInRefusedError,
     StatementRefusedError,

@@ -13,7 +13,8 @@ PRODUCT, VARIANT = "gid://shopify/Product/1", "gid://shopify/ProductVariant/2"
 
 
 def build_variant(**fields: Any) -> dict[str, Any]:
-    node = {"id": VARIANT, "sku": "A-1", "barcode": "400", "price": "9.90", "compareAtPrice": None, **fields}
+    node: dict[str, Any] = {"id": VARIANT, "sku": "A-1", "barcode": "400", "price": "9.90", "compareAtPrice": None}
+    node |= {"selectedOptions": [{"name": "Size", "value": "S"}], **fields}
     return {"node": node}
 
 
@@ -56,6 +57,7 @@ def test_a_variant_has_its_shared_fields_and_keys() -> None:
     (variant,) = extract(build_body(build_variant(compareAtPrice="12.00"))).children
     assert (variant.resource, variant.id, variant.parent) == ("variants", VARIANT, PRODUCT)
     assert variant.keys == MatchKeys("A-1", "400")
+    assert variant.option_values == {"Size": "S"}
     assert variant.values == {"sku": "A-1", "barcode": "400", "price": "9.90", "compare_at_price": "12.00"}
 
 

@@ -23,7 +23,7 @@ from merchant_sync.stack import Stack
 from messaging.brokers import Brokers
 from messaging.provisioning import create_missing_topics
 from messaging.publisher import EventPublisher, OutboundMessage
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from stream_server import open_stream
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ def stack() -> Iterator[Stack]:
 
 async def _prepare(stack: Stack) -> None:
     servers = stack.environment.build_addresses()["KAFKA_BOOTSTRAP_SERVERS"]
-    await create_missing_topics(Brokers(servers), list_topics(PLATFORMS))
+    await create_missing_topics(Brokers(servers), list_topics(PLATFORMS, DESTINATIONS))
     database = Database(stack.environment.build_database_url("spaces_writer"), schema="spaces_writer")
     await database.migrate("spaces_writer")
     await database.close()

@@ -34,7 +34,7 @@ from messaging.tracing import export_traces
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.settings import PlatformSettings
 from platforms.known_settings import list_known_settings
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.logging_setup import configure_logging
 from service.periodic_tasks import PeriodicTask
@@ -97,7 +97,7 @@ async def start(
     database, locks = _open_database(exit_stack, settings), _open_database(exit_stack, settings)
     await database.migrate("gateway")
     brokers = settings.build_brokers()
-    await ensure_topics(brokers, list_topics(PLATFORMS), service=NAME)
+    await ensure_topics(brokers, list_topics(PLATFORMS, DESTINATIONS), service=NAME)
     publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=NAME))
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=NAME).run_once, interval=1.0)
     await exit_stack.enter_async_context(outbox.run())

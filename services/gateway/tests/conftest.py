@@ -76,6 +76,10 @@ CALLERS = {
     "warehouse-fetcher": "w" * 32,
     "office-fetcher": "o" * 32,
     "library-fetcher": "l" * 32,
+    "shopify-writer": "y" * 32,
+    "facebook-writer": "k" * 32,
+    "odoo-writer": "e" * 32,
+    "spaces-writer": "z" * 32,
 }
 ACCOUNT = "acme.myshopify.com"
 WEBHOOK_ADDRESS = "http://gateway.test/shopify/webhook"

@@ -17,7 +17,7 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from contracts.topics import LINK_CHANGED, list_topics
 from gateway.applications import create_applications
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 from response_checks import COMMITTED, OPENAPI, check_response
 
 DOCUMENTS = ("openapi.json", "asyncapi.json")
@@ -99,7 +99,7 @@ def test_every_operation_is_described_completely() -> None:
 
 def test_every_topic_is_described_with_its_producers_and_consumers() -> None:
     asyncapi = load_committed("asyncapi.json")
-    topics = list_topics(tuple(PLATFORMS))
+    topics = list_topics(PLATFORMS, DESTINATIONS)
     assert list(asyncapi["channels"]) == [topic.name for topic in topics]
     configurations = {
         name: channel["bindings"]["kafka"]["topicConfiguration"] for name, channel in asyncapi["channels"].items()
@@ -121,7 +121,7 @@ async def test_one_self_contained_page_shows_the_whole_documentation(world_witho
     ids = Counter(re.findall(r' id="([^"]+)"', page))
     assert max(ids.values()) == 1
     assert {operation["operationId"] for _, _, operation in list_operations()} <= set(ids)
-    assert {topic.name for topic in list_topics(tuple(PLATFORMS))} <= set(ids)
+    assert {topic.name for topic in list_topics(PLATFORMS, DESTINATIONS)} <= set(ids)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
     assert response.headers["content-security-policy"].startswith("default-src 'none'")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from database.pool import Database
+from gateway.internal.permissions import can_get_token
 from gateway.tokens.encryption import TokenCipher
 from gateway.tokens.service import TokenService, hash_token
 from platform_sdk.errors import TransientError
@@ -17,9 +18,9 @@ pytestmark = pytest.mark.integration
 NAME = "shopify:acme.myshopify.com"
 
 
-async def report_rejected(world: Any, token: str) -> Any:
+async def report_rejected(world: Any, token: str, caller: str = "shopify-fetcher") -> Any:
     body = {"connection": NAME, "access_token_sha256": hash_token(token)}
-    return await world.call_internal("/internal/tokens/refused", body)
+    return await world.call_internal("/internal/tokens/refused", body, caller)
 
 
 async def test_a_fetcher_gets_its_platforms_token(world: Any) -> None:
@@ -41,6 +42,30 @@ async def test_a_fetcher_of_another_platform_is_refused(world: Any) -> None:
             "/internal/tokens", json={"connection": NAME}, headers={"Authorization": header}
         )
         assert response.status_code == 401
+
+
+async def test_the_writer_of_a_platform_gets_the_same_token_and_reports_a_refused_one(world: Any) -> None:
+    await world.connect()
+    token = (await world.request_token("shopify-writer")).json()["access_token"]
+    assert token == (await world.request_token("shopify-fetcher")).json()["access_token"]
+    replaced = await report_rejected(world, token, "shopify-writer")
+    assert replaced.status_code == 200
+    assert replaced.json()["access_token"] != token
+
+
+@pytest.mark.parametrize("caller", ["odoo-writer", "spaces-writer", "facebook-writer"])
+async def test_no_other_writer_gets_a_token_or_has_one_replaced(world: Any, caller: str) -> None:
+    await world.connect()
+    assert (await world.request_token(caller)).status_code == 403
+    token = (await world.request_token()).json()["access_token"]
+    assert (await report_rejected(world, token, caller)).status_code == 403
+
+
+def test_a_platform_that_nothing_is_written_to_has_no_writer() -> None:
+    for caller in ("facebook-writer", "shopify-writer", "spaces-writer", "writer", "-writer"):
+        assert not can_get_token(caller, "facebook:1002"), caller
+    assert can_get_token("facebook-fetcher", "facebook:1002")
+    assert can_get_token("odoo-writer", "odoo:acme.example.com/production")
 
 
 async def test_the_internal_endpoints_are_not_on_the_public_listener(world: Any) -> None:

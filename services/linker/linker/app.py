@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from contracts.events import ConnectionChanged, SyncChanged
-from contracts.topics import CONNECTION_CHANGED, LINKER, RECORD_CHANGED, RECORDS_READ, SYNC_CHANGED
+from contracts.events import ConnectionChanged, SyncChanged, WriteCompleted
+from contracts.topics import CONNECTION_CHANGED, LINKER, RECORD_CHANGED, RECORDS_READ, SYNC_CHANGED, get_written_topic
 from database.pool import Database
-from linker.handlers import ChangesHandler, ConnectionStateHandler, ReadsHandler, SyncStateHandler
+from linker.handlers import ChangesHandler, ConnectionStateHandler, ReadsHandler, SyncStateHandler, WritesHandler
 from linker.metrics import LinkerMetrics
 from linker.routes.links import build_link_routes
 from linker.settings import LinkerSettings
@@ -77,11 +77,13 @@ def _build_consumers(
             brokers, topic, group=f"{LINKER}.{topic}", parse=parse, handle=handle, dead_letters=letters
         )
 
+    written = WritesHandler(transaction, on_changed=wake)
     return [
         build(CONNECTION_CHANGED, ConnectionChanged.model_validate_json, ConnectionStateHandler(transaction)),
         build(SYNC_CHANGED, SyncChanged.model_validate_json, SyncStateHandler(transaction)),
         build(RECORD_CHANGED, bytes, ChangesHandler(transaction, pages, on_changed=wake)),
         build(RECORDS_READ, bytes, ReadsHandler(transaction, pages, on_changed=wake)),
+        *(build(get_written_topic(side), WriteCompleted.model_validate_json, written) for side in Side),
     ]
 
 

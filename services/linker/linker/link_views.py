@@ -78,6 +78,12 @@ def build_plan_view(
     }
 
 
+def build_failures_view(failures: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Build the JSON of writes that were refused or have failed, and of the numbers of all writes of seven days."""
+    listed = [{**one, "id": str(one["id"]), "ended_at": _to_ms(one["ended_at"])} for one in failures]
+    return {"failures": listed, "outcomes": [dict(one) for one in outcomes]}
+
+
 def _build_line_view(line: Mapping[str, Any]) -> dict[str, Any]:
     target = line["target"]
     other = "odoo" if target == "shopify" else "shopify"

@@ -28,6 +28,7 @@ def encode_record(record: LinkedRecord) -> dict[str, Any]:
         "is_in_domain": record.is_in_domain,
         "currency": record.currency,
         "bin": record.bin,
+        "option_values": dict(record.option_values),
     }
 
 
@@ -44,6 +45,7 @@ def decode_record(content: Mapping[str, Any]) -> LinkedRecord:
         is_in_domain=content["is_in_domain"],
         currency=content["currency"],
         bin=content["bin"],
+        option_values=content["option_values"],
     )
 
 

@@ -22,6 +22,7 @@ from linking.settings import LinkSettings
 SHOP, DATABASE = "shopify:acme.myshopify.com", "odoo:acme.example.com/production"
 CONNECTIONS = {"shopify": SHOP, "odoo": DATABASE}
 MERCHANT = UUID("00000000-0000-4000-8000-00000000000a")
+SCOPES = ("read_products", "read_inventory", "write_products")
 FEED = UUID("00000000-0000-4000-8000-00000000000f")
 OTHER_FEED = UUID("00000000-0000-4000-8000-0000000000f2")
 
@@ -123,7 +124,7 @@ class LinkWorld:
 
     async def connect(self, connection: str, *, is_fully_read: bool = True, **fields: Any) -> None:
         """Let a connection be connected, by default with all of its data read."""
-        state = {"revision": 1, "epoch": 1, "state": "connected", "merchant": MERCHANT, **fields}
+        state = {"revision": 1, "epoch": 1, "state": "connected", "merchant": MERCHANT, "scopes": SCOPES, **fields}
         await self.connections(connection, [ConnectionChanged(connection=connection, **state)])
         if is_fully_read:
             await self.finish_full_sync(connection, epoch=state["epoch"])

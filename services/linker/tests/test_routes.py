@@ -69,7 +69,7 @@ async def test_a_plan_shows_values_before_and_after_and_what_is_not_matched(
     world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
     world.shopify.put("s2", build_product("s2", "SKU-2"))
     world.odoo.put("o3", build_product("o3", None))
-    await world.draft_link()
+    await world.draft_link(create_in=[])
     plan = (await http.get(f"/links/{NAME}/plan")).json()
     (line,) = plan["lines"]
     assert (line["target"], line["before"], line["after"]) == ("shopify", "Lamp", "Lamp of oak")

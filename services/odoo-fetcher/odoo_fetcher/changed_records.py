@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Iterable
 
 from odoo_fetcher.cursors import ReadCursor
-from odoo_fetcher.mappers.values import read_reference
 from odoo_fetcher.planning import build_window_domain
 from odoo_fetcher.read_state import ReadState
-from odoo_fetcher.sessions import ROWS_PER_CALL, RecordsSession, list_pages
 from odoo_fetcher.watched_models import PRODUCTS, Lookup, SeenRow, WatchedModel
 from odoo_fetcher.windows import get_group
+from platforms.odoo.field_values import read_reference
+from platforms.odoo.reading import ROWS_PER_CALL, RecordsSession, list_pages
 
 MAX_COLLECTED = 2_000
 """How many ids are found at once. However many have changed, no more are in memory."""

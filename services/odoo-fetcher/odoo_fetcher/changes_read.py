@@ -11,10 +11,10 @@ from odoo_fetcher.cursors import ReadCursor
 from odoo_fetcher.database_reader import DatabaseReader
 from odoo_fetcher.range_ends import build_changes_end
 from odoo_fetcher.read_state import ReadState, SmallList
-from odoo_fetcher.sessions import ROWS_PER_CALL
 from odoo_fetcher.small_lists import build_tombstones, digest_records
 from odoo_fetcher.small_readers import MODELS
 from odoo_fetcher.watched_models import PRODUCTS, list_watched_models
+from platforms.odoo.reading import ROWS_PER_CALL
 
 
 class ChangesRead:

@@ -8,7 +8,6 @@ import structlog
 from odoo_fetcher.cursors import ReadCursor
 from odoo_fetcher.database_reader import DatabaseReader
 from odoo_fetcher.read_state import ReadState, decode_state
-from odoo_fetcher.sessions import ALL, RecordsSession, list_pages
 from odoo_fetcher.small_readers import MODELS, WAREHOUSES
 from odoo_fetcher.stock_reader import LOCATION, QUANT
 from odoo_fetcher.watched_models import PRODUCTS, STOCK, SeenRow, WatchedModel, list_watched_models
@@ -16,6 +15,7 @@ from odoo_fetcher.windows import Window, WindowLook, open_window
 from platform_sdk.errors import AccessDeniedError
 from platform_sdk.session import FullReadState
 from platforms.odoo.calls import Domain
+from platforms.odoo.reading import ALL, RecordsSession, list_pages
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from contracts.events import Record
 from odoo_fetcher.mappers.company import map_company, map_tax, map_warehouses
-from odoo_fetcher.sessions import ALL, Clock, RecordsSession, list_pages
 from platforms.odoo.calls import Domain, Row
+from platforms.odoo.reading import ALL, Clock, RecordsSession, list_pages
 
 COMPANY, WAREHOUSES, TAXES = "company", "warehouses", "taxes"
 MODELS = {COMPANY: "res.company", WAREHOUSES: "stock.warehouse", TAXES: "account.tax"}

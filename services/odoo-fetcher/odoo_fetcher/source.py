@@ -16,15 +16,15 @@ from connector.source import (
 from contracts.events import RecordIds
 from odoo_fetcher.changes_read import ChangesRead
 from odoo_fetcher.cursors import EVERYTHING, ReadCursor, decode_cursor
-from odoo_fetcher.database_fields import DatabaseFields, read_database_fields
 from odoo_fetcher.database_reader import DatabaseReader
 from odoo_fetcher.planning import plan_everything, plan_read
 from odoo_fetcher.read_state import decode_state
 from odoo_fetcher.records_by_id import RecordsById
-from odoo_fetcher.sessions import Clock, RecordsSession
 from odoo_fetcher.whole_read import WholeRead
 from platform_sdk.errors import AccountBlockedError, PermanentError, RetryLaterError
 from platform_sdk.session import SyncContext
+from platforms.odoo.database_fields import DatabaseFields, read_database_fields
+from platforms.odoo.reading import Clock, RecordsSession
 
 log = structlog.get_logger()
 FIELDS_SECONDS = 300.0

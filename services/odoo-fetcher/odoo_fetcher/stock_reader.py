@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.events import Record
-from odoo_fetcher.database_fields import VARIANT
 from odoo_fetcher.mappers.stock import StockKey, build_tombstone, group_quants, map_stock
-from odoo_fetcher.sessions import ALL, Clock, RecordsSession, list_rows
 from platforms.odoo.calls import Row
+from platforms.odoo.database_fields import VARIANT
+from platforms.odoo.reading import ALL, Clock, RecordsSession, list_rows
 
 QUANT, LOCATION = "stock.quant", "stock.location"
 QUANT_FIELDS = ("id", "product_id", "location_id", "quantity", "reserved_quantity", "write_date")

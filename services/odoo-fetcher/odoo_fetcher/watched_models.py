@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from odoo_fetcher.database_fields import TEMPLATE, VARIANT, DatabaseFields
-from odoo_fetcher.mappers.values import read_reference
 from odoo_fetcher.stock_reader import LOCATION, QUANT
 from platforms.odoo.calls import Row
+from platforms.odoo.database_fields import TEMPLATE, VARIANT, DatabaseFields
+from platforms.odoo.field_values import read_reference
 
 PRODUCTS, STOCK = "products", "stock"
 SeenRow = tuple[int, ...]

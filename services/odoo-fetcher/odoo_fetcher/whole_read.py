@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from connector.source import Checkpoint, FullReadStep, RecordBatch
 from odoo_fetcher.cursors import RangePlace, ReadCursor
-from odoo_fetcher.database_fields import TEMPLATE, VARIANT
 from odoo_fetcher.database_reader import DatabaseReader
 from odoo_fetcher.range_ends import build_range_end
-from odoo_fetcher.sessions import ALL, ROWS_PER_CALL
 from odoo_fetcher.small_lists import digest_records
 from odoo_fetcher.small_readers import MODELS
 from odoo_fetcher.watched_models import PRODUCTS
 from platforms.odoo.calls import Domain
+from platforms.odoo.database_fields import TEMPLATE, VARIANT
+from platforms.odoo.reading import ALL, ROWS_PER_CALL
 
 RANGE_RECORDS = 5_000
 

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from connector.source import Checkpoint, FullReadEnd, FullReadStep, IncrementalReadStep, RangeEnd, RecordBatch
 from contracts.events import Record
-from odoo_fetcher.sessions import RecordsSession
 from odoo_fetcher.source import OdooSource
 from platform_sdk.errors import ConnectionEndedError, PermanentError
 from platform_sdk.session import FULL, FullReadState, SyncContext
 from platform_sdk.tokens import AccessToken
 from platforms.odoo.calls import Context, Domain, Row
+from platforms.odoo.reading import RecordsSession
 
 CONNECTION = "odoo:odoo.example.com/shop"
 NOW = 1_796_036_400.0

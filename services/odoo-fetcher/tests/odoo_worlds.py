@@ -13,13 +13,13 @@ import orjson
 from starlette.applications import Starlette
 
 from fake_odoo import Bench
-from odoo_fetcher.sessions import RecordsSession
 from platform_sdk.public_addresses import Resolver, parse_allowed_host
 from platform_sdk.session import SyncContext
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.http import OdooHttp, create_http_client
 from platforms.odoo.logins import OdooLogin
 from platforms.odoo.rate_limit import RateLimits
+from platforms.odoo.reading import RecordsSession
 from platforms.odoo.session import OdooSession
 from sandbox.odoo.expected_document import build_document
 from sandbox.odoo.faults import Faults, ServerSetup
@@ -122,6 +122,17 @@ class SimulatedWorld(OdooWorld):
         }
 
 
+class ClosingTransport(httpx.ASGITransport):
+    """Calls a server in this process. Where the server closes the connection, the client sees what it would see."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the response to a request."""
+        try:
+            return await super().handle_async_request(request)
+        except ConnectionAbortedError:
+            raise httpx.RemoteProtocolError("the server has closed the connection") from None
+
+
 @asynccontextmanager
 async def open_simulated(folder: Path, setup: ServerSetup, recipe: DatabaseRecipe) -> AsyncIterator[SimulatedWorld]:
     """Open a simulated server with one database, in this process."""
@@ -131,7 +142,7 @@ async def open_simulated(folder: Path, setup: ServerSetup, recipe: DatabaseRecip
     state.set_setup(setup)
     routes = [module.build_routes(state) for module in (remote_calls, named_calls, web, control)]
     app = Starlette(routes=[route for several in routes for route in several])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+    async with httpx.AsyncClient(transport=ClosingTransport(app)) as http:
         yield SimulatedWorld(state, OdooHttp(http))
     state.set_faults(Faults())
     state.close()

@@ -1,8 +1,8 @@
 """The record of a template is one that links read."""
 
 from linking.records import ExtractOptions
-from odoo_fetcher.mappers.products import ProductMapper, ProductParts
 from platforms.odoo.linking import extract_record
+from platforms.odoo.products import ProductMapper, ProductParts
 
 TEMPLATE = {
     "id": 5,

@@ -10,11 +10,11 @@ import structlog
 from contracts.events import Record
 from phpmyadmin_fetcher.login_sessions import LoginSession
 from phpmyadmin_fetcher.range_sizes import RangeSizes
-from platform_sdk.errors import PermanentError
+from platform_sdk.errors import LargeAnswerError, PermanentError
 from platforms.phpmyadmin import statements
 from platforms.phpmyadmin.columns import Column, ColumnOrder, TableDescription
 from platforms.phpmyadmin.descriptions import find_json_columns, parse_description
-from platforms.phpmyadmin.errors import CutAnswerError, LargeAnswerError, SlowAnswerError
+from platforms.phpmyadmin.errors import CutAnswerError, SlowAnswerError
 from platforms.phpmyadmin.hashes import hash_row, list_hashed_values
 from platforms.phpmyadmin.logins import TableOptions
 from platforms.phpmyadmin.names import TableName, split_id

@@ -14,6 +14,7 @@ from phpmyadmin_fetcher.source import MAX_ATTEMPTS
 from phpmyadmin_fetcher.table_reader import SMALL
 from platform_sdk.errors import (
     ConnectionEndedError,
+    LargeAnswerError,
     PermanentError,
     RetryLaterError,
     ThrottledError,
@@ -22,7 +23,6 @@ from platform_sdk.errors import (
 from platform_sdk.session import FullReadState
 from platforms.phpmyadmin.errors import (
     CutAnswerError,
-    LargeAnswerError,
     SignedOutError,
     SignInRefusedError,
     SlowAnswerError,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from contracts.events import Record
 from platform_sdk.errors import PermanentError
+from platforms.shopify.graphql_documents import GraphqlDocument
 from platforms.shopify.session import parse_model
 from shopify_fetcher import graphql_documents
 from shopify_fetcher.chunked_records import UnfinishedRecord
@@ -24,7 +25,6 @@ from shopify_fetcher.generated.fragments import (
     VariantPage,
     VariantTitlePage,
 )
-from shopify_fetcher.graphql_documents import GraphqlDocument
 from shopify_fetcher.mappers.collections import PRODUCTS_BY_ID, PRODUCTS_IN_OWN_ORDER, list_product_ids
 from shopify_fetcher.mappers.discounts import (
     CODES,

@@ -1,53 +1,31 @@
 """The GraphQL documents that this service sends, with their costs and the sizes of the nested lists in them."""
 
-from dataclasses import dataclass
-from functools import partial
-
-from graphql import OperationDefinitionNode, parse
-
-from platforms.shopify.rate_limit import Query
-from shopify_fetcher.costs import compute_query_cost
+from platforms.shopify.graphql_documents import GraphqlDocument, parse_document
 from shopify_fetcher.generated import operations
 
-
-@dataclass(frozen=True)
-class GraphqlDocument(Query):
-    """A GraphQL query from the folder `queries`, with the names of its variables."""
-
-    variables: frozenset[str] = frozenset()
-
-
-def _parse_document(text: str) -> GraphqlDocument:
-    parsed = parse(text)
-    operation = next(d for d in parsed.definitions if isinstance(d, OperationDefinitionNode))
-    variables = frozenset(v.variable.name.value for v in operation.variable_definitions or ())
-    name = operation.name.value if operation.name else ""
-    return GraphqlDocument(name, text.strip(), partial(compute_query_cost, parsed), variables)
-
-
-READ_SHOP = _parse_document(operations.READ_SHOP_GQL)
-READ_LOCATIONS = _parse_document(operations.READ_LOCATIONS_GQL)
-READ_PRODUCTS = _parse_document(operations.READ_PRODUCTS_GQL)
-READ_INVENTORY = _parse_document(operations.READ_INVENTORY_GQL)
-READ_COLLECTIONS = _parse_document(operations.READ_COLLECTIONS_GQL)
-READ_DISCOUNTS = _parse_document(operations.READ_DISCOUNTS_GQL)
-LIST_LOCATIONS = _parse_document(operations.LIST_LOCATIONS_GQL)
-LIST_PRODUCTS = _parse_document(operations.LIST_PRODUCTS_GQL)
-LIST_COLLECTIONS = _parse_document(operations.LIST_COLLECTIONS_GQL)
-LIST_DISCOUNTS = _parse_document(operations.LIST_DISCOUNTS_GQL)
-LIST_AND_COUNT_PRODUCTS = _parse_document(operations.LIST_AND_COUNT_PRODUCTS_GQL)
-LIST_AND_COUNT_COLLECTIONS = _parse_document(operations.LIST_AND_COUNT_COLLECTIONS_GQL)
-LIST_AND_COUNT_DISCOUNTS = _parse_document(operations.LIST_AND_COUNT_DISCOUNTS_GQL)
-COUNT_PRODUCTS = _parse_document(operations.COUNT_PRODUCTS_GQL)
-COUNT_COLLECTIONS = _parse_document(operations.COUNT_COLLECTIONS_GQL)
-COUNT_DISCOUNTS = _parse_document(operations.COUNT_DISCOUNTS_GQL)
-CONTINUE_VARIANTS = _parse_document(operations.CONTINUE_VARIANTS_GQL)
-CONTINUE_MEDIA = _parse_document(operations.CONTINUE_MEDIA_GQL)
-CONTINUE_METAFIELDS = _parse_document(operations.CONTINUE_METAFIELDS_GQL)
-CONTINUE_LEVELS = _parse_document(operations.CONTINUE_LEVELS_GQL)
-CONTINUE_COLLECTION = _parse_document(operations.CONTINUE_COLLECTION_GQL)
-CONTINUE_CODES = _parse_document(operations.CONTINUE_CODES_GQL)
-CONTINUE_ITEMS = _parse_document(operations.CONTINUE_ITEMS_GQL)
+READ_SHOP = parse_document(operations.READ_SHOP_GQL)
+READ_LOCATIONS = parse_document(operations.READ_LOCATIONS_GQL)
+READ_PRODUCTS = parse_document(operations.READ_PRODUCTS_GQL)
+READ_INVENTORY = parse_document(operations.READ_INVENTORY_GQL)
+READ_COLLECTIONS = parse_document(operations.READ_COLLECTIONS_GQL)
+READ_DISCOUNTS = parse_document(operations.READ_DISCOUNTS_GQL)
+LIST_LOCATIONS = parse_document(operations.LIST_LOCATIONS_GQL)
+LIST_PRODUCTS = parse_document(operations.LIST_PRODUCTS_GQL)
+LIST_COLLECTIONS = parse_document(operations.LIST_COLLECTIONS_GQL)
+LIST_DISCOUNTS = parse_document(operations.LIST_DISCOUNTS_GQL)
+LIST_AND_COUNT_PRODUCTS = parse_document(operations.LIST_AND_COUNT_PRODUCTS_GQL)
+LIST_AND_COUNT_COLLECTIONS = parse_document(operations.LIST_AND_COUNT_COLLECTIONS_GQL)
+LIST_AND_COUNT_DISCOUNTS = parse_document(operations.LIST_AND_COUNT_DISCOUNTS_GQL)
+COUNT_PRODUCTS = parse_document(operations.COUNT_PRODUCTS_GQL)
+COUNT_COLLECTIONS = parse_document(operations.COUNT_COLLECTIONS_GQL)
+COUNT_DISCOUNTS = parse_document(operations.COUNT_DISCOUNTS_GQL)
+CONTINUE_VARIANTS = parse_document(operations.CONTINUE_VARIANTS_GQL)
+CONTINUE_MEDIA = parse_document(operations.CONTINUE_MEDIA_GQL)
+CONTINUE_METAFIELDS = parse_document(operations.CONTINUE_METAFIELDS_GQL)
+CONTINUE_LEVELS = parse_document(operations.CONTINUE_LEVELS_GQL)
+CONTINUE_COLLECTION = parse_document(operations.CONTINUE_COLLECTION_GQL)
+CONTINUE_CODES = parse_document(operations.CONTINUE_CODES_GQL)
+CONTINUE_ITEMS = parse_document(operations.CONTINUE_ITEMS_GQL)
 
 PAGE_SIZES: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     READ_PRODUCTS.name: (

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from platform_sdk.errors import PermanentError, RetryLaterError
+from platforms.shopify.graphql_documents import GraphqlDocument
 from platforms.shopify.ids import parse_number
 from shopify_fetcher import graphql_documents
 from shopify_fetcher.generated.count_collections import CountCollections
@@ -22,7 +23,6 @@ from shopify_fetcher.generated.list_collections import ListCollections
 from shopify_fetcher.generated.list_discounts import ListDiscounts
 from shopify_fetcher.generated.list_locations import ListLocations
 from shopify_fetcher.generated.list_products import ListProducts
-from shopify_fetcher.graphql_documents import GraphqlDocument
 from shopify_fetcher.read_session import ReadSession
 
 MAX_COUNT = 25_000

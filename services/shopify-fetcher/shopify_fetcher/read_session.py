@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from platforms.shopify.graphql_documents import GraphqlDocument
 from platforms.shopify.session import ShopifySession
-from shopify_fetcher.graphql_documents import SCOPE_VARIABLES, GraphqlDocument, get_page_sizes
+from shopify_fetcher.graphql_documents import SCOPE_VARIABLES, get_page_sizes
 from shopify_fetcher.scopes import is_allowed
 
 

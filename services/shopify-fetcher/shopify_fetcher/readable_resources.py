@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from platforms.shopify.graphql_documents import GraphqlDocument
 from shopify_fetcher import graphql_documents
-from shopify_fetcher.graphql_documents import GraphqlDocument
 from shopify_fetcher.mappers.collections import map_collection
 from shopify_fetcher.mappers.discounts import map_discount
 from shopify_fetcher.mappers.inventory import map_inventory_item

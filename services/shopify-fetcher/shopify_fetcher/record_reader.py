@@ -14,10 +14,11 @@ from connector.source import UnreadableRecord
 from contracts.events import Record, parse_account
 from platform_sdk.errors import PermanentError, QueryTooExpensiveError, RetryLaterError
 from platforms.shopify.errors import FieldError, GraphqlResponse
+from platforms.shopify.graphql_documents import GraphqlDocument
 from platforms.shopify.ids import is_id_of
 from platforms.shopify.session import UNKNOWN_FORM_ERRORS, describe_mismatch, parse_model, raise_first_error
 from shopify_fetcher.generated.read_shop import ReadShop
-from shopify_fetcher.graphql_documents import READ_SHOP, GraphqlDocument
+from shopify_fetcher.graphql_documents import READ_SHOP
 from shopify_fetcher.mappers.mapped_records import (
     MappedRecords,
     ResponseInfo,

@@ -7,9 +7,10 @@ import httpx
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, print_ast, validate
 
+from platforms.shopify.costs import MAX_QUERY_COST
+from platforms.shopify.graphql_documents import GraphqlDocument
 from shopify_fetcher import graphql_documents
-from shopify_fetcher.costs import MAX_QUERY_COST
-from shopify_fetcher.graphql_documents import GraphqlDocument, get_page_sizes
+from shopify_fetcher.graphql_documents import get_page_sizes
 
 HERE = Path(__file__).resolve().parents[1]
 SUBSET = HERE.parents[1] / "sandbox" / "sandbox" / "shopify" / "schema.graphql"

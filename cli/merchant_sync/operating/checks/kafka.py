@@ -12,7 +12,7 @@ from merchant_sync.operating import brokers
 from merchant_sync.operating.checks import Finding, report_bad, report_good, report_warning
 from messaging.errors import UnavailableError
 from messaging.provisioning import REPLICATION_FACTOR, build_config
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 _CREATE = "run deploy/kafka/setup.sh, or start the gateway where its user may create topics; never by auto-creation"
 
@@ -32,7 +32,7 @@ async def check(access: Access) -> AsyncIterator[Finding]:
 
 
 async def _check_topics(admin: AIOKafkaAdminClient, broker_count: int) -> list[Finding]:
-    expected = list_topics(PLATFORMS)
+    expected = list_topics(PLATFORMS, DESTINATIONS)
     names = set(await admin.list_topics())
     existing = [topic for topic in expected if topic.name in names]
     missing = [topic for topic in expected if topic.name not in names]

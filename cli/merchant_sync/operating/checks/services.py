@@ -9,7 +9,7 @@ from merchant_sync.environment import get_address_key
 from merchant_sync.internal_keys import HASHES_SETTING
 from merchant_sync.operating.checks import Finding, report_bad, report_good
 from merchant_sync.operating.internal_api import InternalApi
-from merchant_sync.parts import DATA_API, FETCHERS, SPACES_WRITER, StackError
+from merchant_sync.parts import DATA_API, PLATFORM_SERVICES, SPACES_WRITER, StackError
 
 _ADDRESSES = {
     "gateway": "GATEWAY_URL",
@@ -18,7 +18,7 @@ _ADDRESSES = {
     "linker": "LINKER_URL",
     DATA_API: "DATA_API_URL",
     f"{DATA_API}, internal": get_address_key(DATA_API),
-    **{service: get_address_key(service) for service in (SPACES_WRITER, *FETCHERS)},
+    **{service: get_address_key(service) for service in (SPACES_WRITER, *PLATFORM_SERVICES)},
 }
 _PUBLIC = ("GATEWAY_URL", "DATA_API_URL")
 

@@ -67,8 +67,9 @@ def list_settings_classes(manifests: list[Manifest]) -> dict[str, tuple[Settings
         DATA_API: (DataApiSettings,),
         LINKER: (LinkerSettings,),
         **{
-            manifest.fetcher: tuple(_find_classes(f"{manifest.fetcher.replace('-', '_')}.settings"))
+            service: tuple(_find_classes(f"{service.replace('-', '_')}.settings"))
             for manifest in manifests
+            for service in manifest.services
         },
     }
 

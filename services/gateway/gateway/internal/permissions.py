@@ -1,15 +1,19 @@
-"""Decides what each caller of the internal API may do. A fetcher gets only tokens of its own platform."""
+"""Decides what each caller of the internal API may do. Fetchers and writers get only tokens of their own platform."""
 
 from contracts.events import parse_platform
 from contracts.topics import DATA_API
+from platforms.registry import DESTINATIONS
 
-_FETCHER = "-fetcher"
 _OPERATOR = "operator"
 
 
 def can_get_token(caller: str, connection: str) -> bool:
-    """Return whether `caller` may get the connection's token: only the `<platform>-fetcher` of its platform may."""
-    return caller.endswith(_FETCHER) and caller.removesuffix(_FETCHER) == parse_platform(connection)
+    """Return whether `caller` may get the connection's token, and report that the platform has refused it.
+
+    Only the `<platform>-fetcher` of its platform may, and the `<platform>-writer` where links write to the platform.
+    """
+    platform = parse_platform(connection)
+    return caller == f"{platform}-fetcher" or (caller == f"{platform}-writer" and platform in DESTINATIONS)
 
 
 def can_ensure_subscriptions(caller: str) -> bool:

@@ -1,4 +1,7 @@
-"""The internal API: tokens for the fetchers, webhook subscriptions for the scheduler, syncs for operators, readers."""
+"""The internal API: tokens for fetchers and writers, webhook subscriptions for the scheduler, syncs on request.
+
+Operators request syncs, and the data API does for its readers.
+"""
 
 from collections.abc import Collection
 from dataclasses import asdict

@@ -1,1 +1,1 @@
-"""Access tokens: encrypts them for storing, refreshes them, and gives them to the fetchers."""
+"""Access tokens: encrypts them for storing, refreshes them, and gives them to fetchers and writers."""

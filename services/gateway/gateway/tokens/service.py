@@ -1,4 +1,4 @@
-"""Gives access tokens to the fetchers and refreshes them before they expire, one process at a time.
+"""Gives access tokens to fetchers and writers, and refreshes them before they expire, one process at a time.
 
 No other module refreshes tokens. The connection's lock is held from reading the row until the new access and refresh
 tokens are stored. When the process is killed between the platform's response and the commit, the old refresh token
@@ -39,13 +39,13 @@ before it expires, so that each token can be used for a minute or more."""
 USABLE_MS = 60_000
 """When the refresh fails, a token that is valid for longer than this is given out nevertheless."""
 ANSWER_SECONDS = 8.0
-"""The time limit for waiting for the lock and refreshing. It is shorter than the ten seconds for which fetchers wait:
-after those, a fetcher takes the gateway for unavailable and pauses the work of all connections."""
+"""The time limit for waiting for the lock and refreshing. It is shorter than the ten seconds for which they wait:
+after those, a fetcher or writer takes the gateway for unavailable and pauses the work of all connections."""
 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """The access token that a fetcher gets, with the connection's scopes and its epoch (which rises when it ends).
+    """The access token that a caller gets, with the connection's scopes and its epoch (which rises when it ends).
 
     `expires_at` is in ms; None where the token does not expire.
     """

@@ -8,5 +8,6 @@ revisions, sequence numbers and ids of reads are known, and nothing changes.
 from linker.handlers.connections import ConnectionStateHandler
 from linker.handlers.feeds import ChangesHandler, ReadsHandler
 from linker.handlers.syncs import SyncStateHandler
+from linker.handlers.writes import WritesHandler
 
-__all__ = ["ChangesHandler", "ConnectionStateHandler", "ReadsHandler", "SyncStateHandler"]
+__all__ = ["ChangesHandler", "ConnectionStateHandler", "ReadsHandler", "SyncStateHandler", "WritesHandler"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionChanged
-from linker.store import connections, links, sides
+from linker.store import connections, links, sides, writes
 from linker.store.connections import KnownConnection
 from linker.store.links import Link
 from linker.store.sides import LinkSide
@@ -41,6 +41,8 @@ class ConnectionStateHandler:
                 link = await links.lock(tx, side.link)
                 if link is not None:
                     await _follow_state(tx, link, side, newest, redacted)
+            if newest.state == "connected":
+                await writes.make_due(tx, connection)
 
 
 def _find_redaction(events: Sequence[ConnectionChanged], known: KnownConnection | None) -> int:

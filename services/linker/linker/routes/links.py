@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionName
 from database.pool import Database
-from linker.link_views import build_link_view, build_plan_view
-from linker.store import links, pairs, plans, sides
+from linker.link_views import build_failures_view, build_link_view, build_plan_view
+from linker.store import links, pairs, plans, sides, writes
 from linker.store.links import Link
+from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
 from linker.use_cases.link_states import create_link, end_link, lock_link, pause_link, resume_link
+from linking.records import Side
 from linking.settings import LinkSettings
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 from service.service_auth import identify_caller
@@ -33,6 +35,29 @@ class NewLink(BaseModel):
     shop: ConnectionName
     database: ConnectionName
     settings: LinkSettings = LinkSettings()
+
+
+class Approval(BaseModel):
+    """The number of the plan that is approved; None for the present one, whatever it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    plan: int | None = None
+
+
+class Settlement(BaseModel):
+    """Which side wins conflicts: of a record of either side and a field, or of all for None."""
+
+    model_config = ConfigDict(extra="forbid")
+    winner: Side
+    record: str | None = None
+    field: str | None = None
+
+
+class Retry(BaseModel):
+    """Which failed writes are made again: those with a reason code, or all for None."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str | None = None
 
 
 async def _pause(tx: AsyncConnection, link: Link) -> None:
@@ -88,6 +113,40 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
                     problem_counts=await pairs.count_problems(tx, link.id),
                     problems=await pairs.list_problems(tx, link.id, limit),
                 )
+
+    @router.get("/links/{shop:path}/failures")
+    async def read_failures(shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction("REPEATABLE READ") as tx:
+                link = await _find_link(tx, shop)
+                failures = await writes.list_failed(tx, link.id, limit)
+                return build_failures_view(failures, await writes.count_by_outcome(tx, link.id))
+
+    @router.post("/links/{shop:path}/approve")
+    async def approve_plan(shop: str, approval: Approval) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                await approve_draft(tx, await lock_link(tx, shop), approval.plan)
+                view = await _load_view(tx, await lock_link(tx, shop))
+        on_changed()
+        return view
+
+    @router.post("/links/{shop:path}/settle")
+    async def settle(shop: str, choice: Settlement) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                link = await lock_link(tx, shop)
+                settled = await settle_conflicts(tx, link, choice.winner, record=choice.record, field=choice.field)
+        on_changed()
+        return {"pairs": settled}
+
+    @router.post("/links/{shop:path}/retry")
+    async def retry(shop: str, chosen: Retry) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                retried = await retry_failed(tx, await lock_link(tx, shop), chosen.reason)
+        on_changed()
+        return {"pairs": retried}
 
     @router.post("/links/{shop:path}/{action}")
     async def change_link(shop: str, action: Literal["pause", "resume", "end"]) -> dict[str, Any]:

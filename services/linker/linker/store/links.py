@@ -29,9 +29,11 @@ class Link:
     is_matched: bool
     plan_number: int
     created_at: datetime
+    approved_number: int | None
+    """The number of the plan that a person has approved last; None until the first draft is approved."""
 
 
-_COLUMNS = "id, merchant, settings, state, reason, is_matched, plan_number, created_at"
+_COLUMNS = "id, merchant, settings, state, reason, is_matched, plan_number, created_at, approved_number"
 _LOCK_NAME = "hashtextextended(current_schema() || '.link.' || CAST(CAST(:id AS uuid) AS text), 0)"
 _WAIT_FOR_LOCK = text(f"SELECT pg_advisory_xact_lock({_LOCK_NAME})")
 _TRY_LOCK = text(f"SELECT pg_try_advisory_xact_lock({_LOCK_NAME})")
@@ -45,13 +47,19 @@ UPDATE links SET state = :state, reason = left(:reason, :length),
 WHERE id = :id
 """)
 _SET_MATCHED = text("UPDATE links SET is_matched = :is_matched WHERE id = :id")
+_BEGIN_APPROVAL = text("UPDATE links SET is_approving = true WHERE id = :id")
+_FINISH_APPROVAL = text("""
+UPDATE links SET approved_number = plan_number, is_approving = false WHERE id = :id AND is_approving
+""")
 _RAISE_PLAN_NUMBER = text("UPDATE links SET plan_number = plan_number + 1 WHERE id = :id RETURNING plan_number")
-# What is to be matched or planned of the links whose both sides are known as a whole.
+# What is to be matched, planned or requested of the links whose both sides are known as a whole.
 _LIST_DUE = text("""
 SELECT id FROM links l WHERE state = ANY(:live)
   AND NOT EXISTS (SELECT FROM sides s WHERE s.link = l.id AND NOT s.is_whole)
   AND (state = 'reading' OR EXISTS (SELECT FROM side_records r WHERE r.link = l.id AND NOT r.is_matched)
-       OR EXISTS (SELECT FROM pairs p WHERE p.link = l.id AND NOT p.is_planned))
+       OR EXISTS (SELECT FROM pairs p WHERE p.link = l.id AND NOT p.is_planned)
+       OR (state = 'active' AND EXISTS (
+           SELECT FROM writes w WHERE w.link = l.id AND w.state = 'open' AND w.due_at <= now())))
 ORDER BY id
 """)
 # The clock (microseconds) keeps the numbers above those that were published before an older backup was restored.
@@ -105,8 +113,18 @@ async def raise_plan_number(tx: AsyncConnection, link_id: UUID) -> int:
     return int((await tx.execute(_RAISE_PLAN_NUMBER, {"id": link_id})).scalar_one())
 
 
+async def begin_approval(tx: AsyncConnection, link_id: UUID) -> None:
+    """Store that a person has approved everything that the link plans next."""
+    await tx.execute(_BEGIN_APPROVAL, {"id": link_id})
+
+
+async def finish_approval(tx: AsyncConnection, link_id: UUID) -> None:
+    """Store, if an approval has begun, that what is decided up to now is approved."""
+    await tx.execute(_FINISH_APPROVAL, {"id": link_id})
+
+
 async def list_due(tx: AsyncConnection) -> Sequence[UUID]:
-    """Return the ids of the links of which records are to be matched, or pairs are to be planned."""
+    """Return the ids of the links of which something is to be matched, planned or requested."""
     return (await tx.execute(_LIST_DUE, {"live": list(LIVE)})).scalars().all()
 
 

@@ -30,7 +30,7 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS changed (id, reas
 """)
 _RELINK = text("""
 UPDATE pairs SET state = 'linked', reason = NULL, is_planned = product_pair IS NOT NULL,
-    shopify_base = '{}', odoo_base = '{}', shopify_archived = NULL, odoo_archived = NULL
+    shopify_base = '{}', odoo_base = '{}', shopify_archived = NULL, odoo_archived = NULL, failed_write = NULL
 WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 _INSERT = text("""
@@ -50,7 +50,7 @@ _MARK_ALL = text("UPDATE pairs SET is_planned = false WHERE link = :link AND res
 _LIST_UNPLANNED = text("SELECT id FROM pairs WHERE link = :link AND NOT is_planned LIMIT :limit")
 _LOAD = text("""
 SELECT id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
-    odoo_archived
+    odoo_archived, failed_write
 FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])) OR product_pair = ANY(CAST(:ids AS uuid[]))
 """)
 _SAVE = text("""
@@ -64,6 +64,46 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text
 WHERE pairs.id = planned.id
 """)
 _DELETE_ALL = text("DELETE FROM pairs WHERE link = :link")
+_MARK_PAIR = text("""
+UPDATE pairs SET is_planned = false
+WHERE id IN (SELECT coalesce(product_pair, id) FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])))
+""")
+_LOCK = text("""
+SELECT id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
+    odoo_archived, failed_write
+FROM pairs WHERE id = :id FOR UPDATE
+""")
+_SAVE_BASES = text("""
+UPDATE pairs SET shopify_base = CAST(:shopify_base AS jsonb), odoo_base = CAST(:odoo_base AS jsonb) WHERE id = :id
+""")
+_NOTE_REMOVED = text("""
+UPDATE pairs SET shopify_archived = CASE :side WHEN 'shopify' THEN true ELSE shopify_archived END,
+    odoo_archived = CASE :side WHEN 'odoo' THEN true ELSE odoo_archived END
+WHERE id = :id
+""")
+_NOTE_FAILED = text("UPDATE pairs SET state = 'error', reason = :reason, failed_write = :write WHERE id = :id")
+_FORGET_FAILED = text("UPDATE pairs SET failed_write = NULL WHERE id = ANY(CAST(:ids AS uuid[]))")
+# Both sides are held to have agreed on the value that loses: so the other one is a change of its side.
+_SETTLE = text("""
+UPDATE pairs SET shopify_base = shopify_base || lost.values, odoo_base = odoo_base || lost.values
+FROM (
+    SELECT l.pair, jsonb_object_agg(l.field, CASE coalesce(CAST(:loser AS text), l.target) WHEN 'shopify' THEN l.shopify
+                                             ELSE l.odoo END) AS values
+    FROM plan_lines l
+    WHERE l.link = :link AND l.action = 'conflict' AND coalesce(CAST(:loser AS text), l.target) IS NOT NULL
+      AND (CAST(:pairs AS uuid[]) IS NULL OR l.pair = ANY(CAST(:pairs AS uuid[])))
+      AND (CAST(:field AS text) IS NULL OR l.field = :field)
+    GROUP BY l.pair) AS lost
+WHERE pairs.id = lost.pair RETURNING pairs.id
+""")
+_RENUMBER = text("""
+UPDATE pairs SET plan_number = :number, failed_write = NULL, state = 'linked', reason = NULL
+WHERE link = :link AND failed_write IS NOT NULL AND (CAST(:reason AS text) IS NULL OR reason = :reason) RETURNING id
+""")
+_RENUMBER_PAIRS = text("UPDATE pairs SET plan_number = :number WHERE id = ANY(CAST(:ids AS uuid[]))")
+_FIND_OF_RECORD = text("""
+SELECT id FROM pairs WHERE link = :link AND (shopify_id = :record OR odoo_id = :record)
+""")
 _COUNT = text("SELECT state, count(*) AS pairs FROM pairs WHERE link = :link AND resource = 'products' GROUP BY state")
 _COUNT_UNLINKED = text("""
 SELECT resource, reason, count(*) FROM pairs WHERE link = :link AND state IN ('unlinked', 'error')
@@ -173,6 +213,72 @@ async def save(tx: AsyncConnection, planned: Sequence[PlannedPair]) -> None:
         "odoo_archived": [one.odoo_archived for one in planned],
     }
     await tx.execute(_SAVE, columns)
+
+
+async def lock(tx: AsyncConnection, pair: UUID) -> Pair | None:
+    """Return a pair, locked until the transaction ends; None if there is none."""
+    row = (await tx.execute(_LOCK, {"id": pair})).mappings().one_or_none()
+    return Pair(**row) if row else None
+
+
+async def save_bases(
+    tx: AsyncConnection, pair: UUID, shopify_base: Mapping[str, Any], odoo_base: Mapping[str, Any]
+) -> None:
+    """Store what both sides of a pair have agreed on."""
+    values = {"shopify_base": orjson.dumps(shopify_base).decode(), "odoo_base": orjson.dumps(odoo_base).decode()}
+    await tx.execute(_SAVE_BASES, {"id": pair, **values})
+
+
+async def note_removed(tx: AsyncConnection, pair: UUID, side: Side) -> None:
+    """Store that it was acted on that the record of this side is archived or gone."""
+    await tx.execute(_NOTE_REMOVED, {"id": pair, "side": side})
+
+
+async def note_failed(tx: AsyncConnection, pair: UUID, write: UUID, reason: str) -> None:
+    """Store that a write to a pair has failed for good, until something else is decided about it."""
+    await tx.execute(_NOTE_FAILED, {"id": pair, "write": write, "reason": reason})
+
+
+async def forget_failed(tx: AsyncConnection, ids: Collection[UUID]) -> None:
+    """Store that something else was decided about pairs whose writes have failed."""
+    await tx.execute(_FORGET_FAILED, {"ids": list(ids)})
+
+
+async def mark_pairs_unplanned(tx: AsyncConnection, ids: Collection[UUID]) -> None:
+    """Have the products of these pairs planned anew."""
+    await tx.execute(_MARK_PAIR, {"ids": list(ids)})
+
+
+async def settle(
+    tx: AsyncConnection,
+    link: UUID,
+    *,
+    ids: Sequence[UUID] | None = None,
+    field: str | None = None,
+    loser: Side | None = None,
+) -> Sequence[UUID]:
+    """Decide conflicts: all of the link, or those of some pairs and of one field. Return the pairs that had any.
+
+    The side `loser` gets the other one's value; for None, the side that the authority names. Conflicts for which it
+    names none stay.
+    """
+    values = {"link": link, "pairs": list(ids) if ids is not None else None, "field": field, "loser": loser}
+    return (await tx.execute(_SETTLE, values)).scalars().all()
+
+
+async def set_numbers_of_failed(tx: AsyncConnection, link: UUID, number: int, reason: str | None) -> Sequence[UUID]:
+    """Give pairs whose writes have failed (with this reason, or any) a new number, so that they are written again."""
+    return (await tx.execute(_RENUMBER, {"link": link, "number": number, "reason": reason})).scalars().all()
+
+
+async def set_numbers(tx: AsyncConnection, ids: Collection[UUID], number: int) -> None:
+    """Give pairs a new number, so that what is decided about them is written again."""
+    await tx.execute(_RENUMBER_PAIRS, {"ids": list(ids), "number": number})
+
+
+async def find_pairs_of_record(tx: AsyncConnection, link: UUID, record: str) -> Sequence[UUID]:
+    """Return the pairs that have a record with this id on one of their sides."""
+    return (await tx.execute(_FIND_OF_RECORD, {"link": link, "record": record})).scalars().all()
 
 
 async def delete_all(tx: AsyncConnection, link: UUID) -> None:

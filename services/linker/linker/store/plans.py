@@ -1,6 +1,6 @@
 """Plans of links: what a link sync would write, line by line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 from uuid import UUID
@@ -56,17 +56,21 @@ class LineCounts:
     conflicts: int
 
 
-async def load_lines(tx: AsyncConnection, pairs: Sequence[UUID]) -> dict[UUID, set[bytes]]:
-    """Return the lines that are stored of these pairs, each as JSON so that lines can be compared."""
-    lines: dict[UUID, set[bytes]] = {}
+async def load_lines(tx: AsyncConnection, pairs: Sequence[UUID]) -> dict[UUID, dict[str, PlanLine]]:
+    """Return the lines that are stored of these pairs, by pair and field."""
+    lines: dict[UUID, dict[str, PlanLine]] = {}
     for row in await tx.execute(_LOAD_LINES, {"pairs": list(pairs)}):
         line = PlanLine(row.field, row.field_group, row.action, row.reason, row.target, row.shopify, row.odoo)
-        lines.setdefault(row.pair, set()).add(encode_line(line))
+        lines.setdefault(row.pair, {})[row.field] = line
     return lines
 
 
-def encode_line(line: PlanLine) -> bytes:
-    """Return a line as JSON, the same for equal lines."""
+def is_same_plan(lines: Iterable[PlanLine], others: Iterable[PlanLine]) -> bool:
+    """Return whether both have the same lines, in any order."""
+    return {_encode_line(line) for line in lines} == {_encode_line(line) for line in others}
+
+
+def _encode_line(line: PlanLine) -> bytes:
     return orjson.dumps(astuple(line), option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,7 +1,7 @@
 """What a link knows of the records of both sides."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from linker.linked_records import decode_keys, decode_record, encode_keys, encode_record, list_keys
+from linker.written_values import WrittenValues, decode_written, encode_written
 from linking.matching import ProductKeys
 from linking.records import LinkedRecord, Side
 
@@ -21,6 +22,7 @@ class SideRecord:
 
     `read_at` (ms) and `updated_at` are those of the reading at the platform; `changed_at` (ms) is when the
     spaces-writer stored it. `has_changed` says whether an entry has changed anything that links know of the record.
+    `written` is what was written to the record that no entry has shown yet; `record` has these values.
     """
 
     id: str
@@ -31,27 +33,28 @@ class SideRecord:
     read_at: int = 0
     changed_at: int = 0
     has_changed: bool = True
+    written: Mapping[str, WrittenValues] = field(default_factory=dict)
 
 
 _LOAD = text("""
-SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at FROM side_records
+SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written FROM side_records
 WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
 """)
 # In the order of ids, so that transactions which store or match the same records wait for each other in one order.
 _UPSERT = text("""
 INSERT INTO side_records (link, side, record_id, sequence, read_id, content, variant_keys, is_in_domain, seen_at,
-    updated_at, read_at, changed_at)
+    updated_at, read_at, changed_at, written)
 SELECT :link, :side, id, sequence, CAST(:read_id AS uuid), CAST(content AS jsonb), CAST(keys AS jsonb), in_domain,
-    CAST(seen_at AS jsonb), updated_at, read_at, changed_at
+    CAST(seen_at AS jsonb), updated_at, read_at, changed_at, CAST(written AS jsonb)
 FROM unnest(CAST(:ids AS text[]), CAST(:sequences AS bigint[]), CAST(:contents AS text[]), CAST(:keys AS text[]),
     CAST(:in_domain AS boolean[]), CAST(:seen_at AS text[]), CAST(:updated_at AS timestamptz[]),
-    CAST(:read_at AS bigint[]), CAST(:changed_at AS bigint[]))
-    AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at, changed_at)
+    CAST(:read_at AS bigint[]), CAST(:changed_at AS bigint[]), CAST(:written AS text[]))
+    AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at, changed_at, written)
 ORDER BY id
 ON CONFLICT (link, side, record_id) DO UPDATE SET sequence = EXCLUDED.sequence, content = EXCLUDED.content,
     read_id = coalesce(EXCLUDED.read_id, side_records.read_id), variant_keys = EXCLUDED.variant_keys,
     is_in_domain = EXCLUDED.is_in_domain, seen_at = EXCLUDED.seen_at, updated_at = EXCLUDED.updated_at,
-    read_at = EXCLUDED.read_at, changed_at = EXCLUDED.changed_at,
+    read_at = EXCLUDED.read_at, changed_at = EXCLUDED.changed_at, written = EXCLUDED.written,
     is_matched = side_records.is_matched AND NOT side_records.record_id = ANY(CAST(:changed_ids AS text[]))
 """)
 _DELETE_KEYS = text("""
@@ -74,7 +77,7 @@ _LIST_UP_TO = text("""
 SELECT record_id FROM side_records WHERE link = :link AND side = :side AND sequence <= :sequence
 """)
 _DELETE = text("""
-UPDATE side_records SET content = NULL, variant_keys = '[]', seen_at = '{}', is_matched = false
+UPDATE side_records SET content = NULL, variant_keys = '[]', seen_at = '{}', written = '{}', is_matched = false
 WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
 """)
 _DELETE_ALL = text("DELETE FROM side_records WHERE link = :link AND side = :side")
@@ -125,6 +128,7 @@ async def load(tx: AsyncConnection, link: UUID, side: str, ids: Collection[str])
             row.updated_at,
             row.read_at,
             row.changed_at,
+            written=decode_written(row.written),
         )
         for row in rows
     }
@@ -159,6 +163,7 @@ def _build_columns(changed: Sequence[SideRecord]) -> dict[str, list[Any]]:
         "updated_at": [one.updated_at for one in changed],
         "read_at": [one.read_at for one in changed],
         "changed_at": [one.changed_at for one in changed],
+        "written": [_encode(encode_written(one.written)) for one in changed],
     }
 
 

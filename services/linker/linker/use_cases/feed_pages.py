@@ -18,6 +18,7 @@ from linker.store.links import Link
 from linker.store.records import SideRecord
 from linker.store.sides import LinkSide
 from linker.use_cases.reads import request_read
+from linker.written_values import apply_written, drop_seen
 from linking.records import PRODUCTS, ExtractOptions, LinkedRecord
 from linking.settings import LinkSettings
 
@@ -143,11 +144,14 @@ class FeedPages:
             return None
         if record is None:
             return None
+        written = drop_seen(old.written, entry.updated_at, entry.read_at) if old else {}
+        record = apply_written(record, written)
         before = old.record if old else None
         seen_first = entry.changed_at if before or not entry.updated_at else int(entry.updated_at.timestamp() * 1000)
         seen_at = note_record_seen(before, old.seen_at if old else {}, record, seen_first)
         times = (entry.updated_at, entry.read_at, entry.changed_at)
-        return SideRecord(entry.id, entry.sequence, record, seen_at, *times, has_changed=record != before)
+        has_changed = record != before
+        return SideRecord(entry.id, entry.sequence, record, seen_at, *times, has_changed=has_changed, written=written)
 
 
 async def _read_again(tx: AsyncConnection, side: LinkSide, reason: str) -> LinkSide:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import parse_platform
 from linker.feed_positions import FeedPosition
-from linker.store import connections, links, pairs, records, sides
+from linker.store import connections, links, pairs, records, sides, writes
 from linker.store.connections import KnownConnection
 from linker.store.links import ENDED, LIVE, PAUSED, READING, Link
 from linker.store.sides import LinkSide
@@ -69,14 +69,22 @@ async def lock_link(tx: AsyncConnection, shop: str) -> Link:
 
 
 async def pause_link(tx: AsyncConnection, link: Link, reason: str, *, is_final: bool = False) -> None:
-    """Stop following both sides of a link. What is known of them is kept.
+    """Stop following both sides of a link, and writing to them. What is known of them is kept.
 
     A link that is paused keeps its reason, unless the new one `is_final`.
     """
     if link.state in LIVE or (is_final and link.state == PAUSED):
+        await _cancel_writes(tx, link)
         await links.set_state(tx, link.id, PAUSED, reason)
         await publish_link(tx, link.id)
         log.info("link paused", link=str(link.id), reason=reason)
+
+
+async def _cancel_writes(tx: AsyncConnection, link: Link) -> None:
+    """End the open writes. What they were to write is requested anew, under other ids, once the link goes on."""
+    cancelled = await writes.cancel_open(tx, link.id)
+    if cancelled:
+        await pairs.set_numbers(tx, cancelled, await links.raise_plan_number(tx, link.id))
 
 
 async def resume_link(tx: AsyncConnection, link: Link) -> None:

@@ -1,18 +1,20 @@
-"""Matches the records of both sides of links, and plans what would keep them in step."""
+"""Matches the records of both sides of links, plans what keeps them in step, and requests what is approved."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from linker.pair_plans import KnownRecord, Pair, PlannedPair, find_currency, plan_product
+from linker.pair_plans import KnownRecord, Pair, PlanLine, PlannedPair, find_currency, plan_product
 from linker.pairing import change_pairs, list_stored_matches
-from linker.store import links, pairs, plans, records, sides
-from linker.store.links import DRAFT, LIVE, READING, Link
+from linker.store import links, pairs, plans, records, sides, writes
+from linker.store.links import ACTIVE, DRAFT, LIVE, READING, Link
 from linker.use_cases.link_events import publish_link
+from linker.use_cases.requests import request_writes
 from linking.matching import match_products
 from linking.records import Side
 from linking.settings import LinkSettings
@@ -65,9 +67,12 @@ class LinkPlanner:
             planned, has_changed = await _plan(tx, link, (known[0].currency, known[1].currency))
             is_done = not has_more and planned < MAX_RECORDS
             if is_done and link.state == READING:
-                await links.set_state(tx, link.id, DRAFT)
-                log.info("link drafted", link=str(link.id))
-            if is_done and (has_changed or link.state == READING):
+                await links.set_state(tx, link.id, DRAFT if link.approved_number is None else ACTIVE)
+                log.info("link planned", link=str(link.id))
+            if is_done:
+                await links.finish_approval(tx, link.id)
+            has_ended = is_done and await request_writes(tx, link.id)
+            if is_done and (has_changed or has_ended or link.state == READING):
                 await publish_link(tx, link.id)
         self._record_planned(planned)
         self._wake_outbox()
@@ -132,6 +137,8 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
     loaded = await pairs.load(tx, ids)
     known = {side: await _load_records(tx, link, side, loaded) for side in Side}
     settings = LinkSettings.model_validate(link.settings)
+    before = await plans.load_lines(tx, [pair.id for pair in loaded])
+    open_lines = await _find_open_lines(tx, before)
     grouped = defaultdict[UUID, list[Pair]](list)
     for pair in loaded:
         grouped[pair.product_pair or pair.id].append(pair)
@@ -141,9 +148,30 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
         shopify = known[Side.SHOPIFY].get(product.shopify_id or "")
         odoo = known[Side.ODOO].get(product.odoo_id or "")
         rules = settings.build_rules(find_currency((shopify, currencies[0]), (odoo, currencies[1])))
-        planned += plan_product(of_product, shopify, odoo, settings, rules)
-    await pairs.save(tx, planned)
-    return len(ids), await _store_lines(tx, link, planned)
+        planned += plan_product(of_product, shopify, odoo, settings, rules, open_lines)
+    changed = [one for one in planned if not plans.is_same_plan(one.lines, before.get(one.id, {}).values())]
+    await pairs.save(tx, list(_keep_failures(planned, loaded, {one.id for one in changed})))
+    if changed:
+        await _store_lines(tx, link, changed)
+    return len(ids), bool(changed)
+
+
+async def _find_open_lines(
+    tx: AsyncConnection, lines: Mapping[UUID, Mapping[str, PlanLine]]
+) -> dict[UUID, dict[str, PlanLine]]:
+    """Return the lines that are being written, by pair and field."""
+    fields = await writes.list_open_fields(tx, lines.keys())
+    return {pair: {name: lines[pair][name] for name in names if name in lines[pair]} for pair, names in fields.items()}
+
+
+def _keep_failures(
+    planned: Iterable[PlannedPair], loaded: Iterable[Pair], changed: Collection[UUID]
+) -> Iterator[PlannedPair]:
+    """Yield the pairs with the error of their write that has failed, if nothing else was decided about them."""
+    failed = {pair.id: pair for pair in loaded if pair.failed_write is not None and pair.id not in changed}
+    for one in planned:
+        pair = failed.get(one.id)
+        yield replace(one, state=pair.state, reason=pair.reason) if pair else one
 
 
 async def _load_records(tx: AsyncConnection, link: Link, side: Side, loaded: Sequence[Pair]) -> dict[str, KnownRecord]:
@@ -157,12 +185,9 @@ async def _load_records(tx: AsyncConnection, link: Link, side: Side, loaded: Seq
     return {one.id: KnownRecord(one.record, one.seen_at) for one in found.values() if one.record is not None}
 
 
-async def _store_lines(tx: AsyncConnection, link: Link, planned: Sequence[PlannedPair]) -> bool:
+async def _store_lines(tx: AsyncConnection, link: Link, changed: Sequence[PlannedPair]) -> None:
     """Store the lines of pairs about which something was decided anew, as a plan with the next number."""
-    before = await plans.load_lines(tx, [one.id for one in planned])
-    changed = [one for one in planned if {plans.encode_line(line) for line in one.lines} != before.get(one.id, set())]
-    if changed:
-        number = await links.raise_plan_number(tx, link.id)
-        await plans.replace_lines(tx, link.id, changed, number)
-        await plans.insert(tx, link.id, number, len(changed), await plans.count_writes(tx, link.id))
-    return bool(changed)
+    number = await links.raise_plan_number(tx, link.id)
+    await plans.replace_lines(tx, link.id, changed, number)
+    await pairs.forget_failed(tx, [one.id for one in changed])
+    await plans.insert(tx, link.id, number, len(changed), await plans.count_writes(tx, link.id))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.events import Record
-from odoo_fetcher.mappers.values import read_name, read_named_reference, read_reference, read_value
 from platforms.odoo.calls import Row
+from platforms.odoo.field_values import read_name, read_named_reference, read_reference, read_value
 
 
 def map_company(row: Row, read_at: int) -> Record:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from contracts.events import Record
-from odoo_fetcher.mappers.values import list_texts, read_name, read_reference, read_value
 from platforms.odoo.calls import Row
+from platforms.odoo.field_values import list_texts, read_name, read_reference, read_value
 
 StockKey = tuple[int, int]
 """The ids of a product (a variant) and of a location."""

@@ -11,7 +11,7 @@ from contracts.topics import list_topics
 from gateway.pages.api_docs.openapi import build_openapi_document
 from messaging.provisioning import build_config
 from platform_sdk.adapters import PlatformAdapter
-from platforms.registry import PLATFORMS
+from platforms.registry import DESTINATIONS, PLATFORMS
 
 
 class Documents(NamedTuple):
@@ -27,7 +27,7 @@ def build_documents(app: FastAPI, adapters: Sequence[PlatformAdapter]) -> Docume
     The OpenAPI document describes the routes of `app` and the webhooks of these platforms. The AsyncAPI document
     describes the Kafka topics.
     """
-    topics = list_topics(PLATFORMS)
+    topics = list_topics(PLATFORMS, DESTINATIONS)
     return Documents(build_openapi_document(app, adapters), build_asyncapi_document(topics, build_config))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from graphql import parse
 
-from shopify_fetcher.costs import compute_page_factor, compute_query_cost
+from platforms.shopify.costs import compute_page_factor, compute_query_cost
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ def test_a_page_multiplies_by_its_logarithm(page: int, factor: int) -> None:
         (
             "{ product { variants(first: 10) { edges { node { levels(first: 3) { edges { node { id } } } } } } } }",
             23,
+        ),
+        ('mutation { productDelete(input: {id: "1"}) { deletedProductId userErrors { message } } }', 10),
+        (
+            'mutation { productSet(input: {}) { product { id variants(first: 3) { edges { node { id } } } } } '
+            'productUpdate { product { id options { name } } } }',
+            25,
         ),
         ("query ($yes: Boolean!) { shop { a @include(if: $yes) { b } c { d } } }", 2),
     ],

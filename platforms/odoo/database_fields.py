@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from odoo_fetcher.sessions import RecordsSession
+from platforms.odoo.reading import RecordsSession
 
 TEMPLATE, VARIANT = "product.template", "product.product"
 TEMPLATE_FIELDS = (

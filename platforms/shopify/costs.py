@@ -3,9 +3,10 @@
 - A scalar costs nothing; an object or a list of objects costs 1.
 - A GraphQL connection with `first: N` costs 2 + compute_page_factor(N) x the cost of one node.
 - A count directly under the root costs 10.
+- A mutation costs 10. The objects and lists directly in its payload cost nothing; what is selected in them does.
 - Among fragments on different types, only the most expensive one counts.
 
-The computation is right for the queries of this service; `FREE_FIELDS` lists the objects in these queries that cost
+The computation is right for the documents of our services; `FREE_FIELDS` lists the objects in these documents that cost
 nothing. Every response contains the true cost, with which the session corrects its estimates.
 """
 
@@ -22,15 +23,20 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     VariableNode,
 )
 
 MAX_QUERY_COST = 1_000
 """The most points that one query may cost: Shopify refuses a query that costs more, whatever the shop's plan."""
-FREE_FIELDS = frozenset({"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal"})
-"""The fields of our queries whose objects cost nothing, because their type is PageInfo or MoneyV2."""
+FREE_FIELDS = frozenset(
+    {"pageInfo", "amount", "maximumShippingPrice", "greaterThanOrEqualToSubtotal", "unitCost", "measurement", "weight"}
+)
+"""The fields of our documents whose objects cost nothing: their types are PageInfo, MoneyV2, InventoryItemMeasurement
+and Weight."""
 ROOT_COUNT_COST = 10
+MUTATION_COST = 10
 
 Variables = Mapping[str, Any]
 
@@ -44,13 +50,25 @@ def compute_query_cost(document: DocumentNode, variables: Variables) -> int:
     """Return how many points of the rate limit the only operation of `document` costs with these `variables`."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
-    return _CostCalculator(fragments, variables).compute_selection_cost(operation.selection_set, root=True)
+    calculator = _CostCalculator(fragments, variables)
+    if operation.operation is OperationType.MUTATION:
+        return calculator.compute_mutation_cost(operation.selection_set)
+    return calculator.compute_selection_cost(operation.selection_set, root=True)
 
 
 class _CostCalculator:
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Variables) -> None:
         self._fragments = fragments
         self._variables = variables
+
+    def compute_mutation_cost(self, mutations: SelectionSetNode) -> int:
+        """Return the points that all mutations of a document cost, with what is selected in their payloads."""
+        payloads = [node.selection_set for node in mutations.selections if isinstance(node, FieldNode)]
+        return sum(MUTATION_COST + self._compute_payload_cost(payload) for payload in payloads if payload is not None)
+
+    def _compute_payload_cost(self, payload: SelectionSetNode) -> int:
+        fields = [node.selection_set for node in payload.selections if isinstance(node, FieldNode)]
+        return sum(self.compute_selection_cost(inner) for inner in fields if inner is not None)
 
     def compute_selection_cost(self, selections: SelectionSetNode, *, root: bool = False) -> int:
         """Return the points that a selection of fields costs.

@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 
 from contracts.events import Record
-from odoo_fetcher.database_fields import TEMPLATE, VARIANT, DatabaseFields
-from odoo_fetcher.mappers.products import ImageKey, ProductMapper, ProductParts
-from odoo_fetcher.mappers.values import MalformedRecordError, read_reference
-from odoo_fetcher.sessions import Clock, RecordsSession, list_rows
-from odoo_fetcher.splitting import read_split
 from platform_sdk.errors import AccessDeniedError
 from platforms.odoo.calls import Row
+from platforms.odoo.database_fields import TEMPLATE, VARIANT, DatabaseFields
+from platforms.odoo.field_values import MalformedRecordError, read_reference
+from platforms.odoo.products import ImageKey, ProductMapper, ProductParts
+from platforms.odoo.reading import Clock, RecordsSession, list_rows
+from platforms.odoo.splitting import read_split
 
 log = structlog.get_logger()
 LINE = "product.template.attribute.line"
@@ -24,9 +24,12 @@ MAX_BATCH = 500
 
 
 class ProductReader:
-    """Reads templates of a database that has `fields`."""
+    """Reads templates of a database that has `fields`. Without `with_images` nothing is asked or said of images."""
 
-    def __init__(self, session: RecordsSession, fields: DatabaseFields, now: Clock) -> None:
+    def __init__(
+        self, session: RecordsSession, fields: DatabaseFields, now: Clock, *, with_images: bool = True
+    ) -> None:
+        self._with_images = with_images
         self._session = session
         self._fields = fields
         self._now = now
@@ -60,6 +63,8 @@ class ProductReader:
         option_ids = _collect_ids(variants, "product_template_attribute_value_ids")
         options = await list_rows(session, "product.template.attribute.value", "id", option_ids, OPTION_FIELDS)
         parts = ProductParts(variants, lines, options, await self._read_names(templates, lines, options))
+        if not self._with_images:
+            return parts
         if self._fields.has_extra_images:
             parts = replace(parts, extra_images=await self._read_extra_images(templates))
         return replace(parts, checksums=await self._read_checksums(ids, parts))

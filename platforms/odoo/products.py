@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.events import Record
-from odoo_fetcher.mappers.values import (
+from platforms.odoo.calls import Row
+from platforms.odoo.field_values import (
     list_texts,
     parse_time,
     read_name,
@@ -14,7 +15,6 @@ from odoo_fetcher.mappers.values import (
     read_reference,
     read_value,
 )
-from platforms.odoo.calls import Row
 
 POUND, KILOGRAM = "lb", "kg"
 _PLAIN_FIELDS = ("description_sale", "default_code", "barcode", "list_price", "weight")

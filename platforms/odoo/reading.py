@@ -1,4 +1,4 @@
-"""What the fetcher needs of a session at an Odoo, and the ways in which it always asks."""
+"""What readers of a database need of a session at an Odoo, and the ways in which they always ask."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol

@@ -1,0 +1,6 @@
+"""The scopes that a link needs of a shop, beside those of `SHOPIFY_SCOPES`."""
+
+WRITE_PRODUCTS, READ_INVENTORY = "write_products", "read_inventory"
+LINK_SCOPES = (WRITE_PRODUCTS, READ_INVENTORY)
+"""Products are written with their variants, and the costs of variants are read. Costs and weights are written with
+their variant and need no scope of their own; only stock needs `write_inventory`."""

@@ -1,0 +1,79 @@
+"""What people decide about links: that a draft is written, which side wins a conflict, that failed writes go again."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import parse_account, parse_platform
+from linker.store import connections, links, pairs, sides
+from linker.store.links import ACTIVE, DRAFT, Link
+from linker.use_cases.link_events import publish_link
+from linking.records import Side
+from platform_sdk.errors import RequestRejectedError
+from platforms.shopify.scopes import LINK_SCOPES
+
+log = structlog.get_logger()
+CONFLICT, NOT_FOUND = 409, 404
+
+
+async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None) -> None:
+    """Let what a draft lists be written, and from then on every change as it comes.
+
+    Conflicts are decided by the authority of their fields; those for which nobody may decide stay. Raises
+    `RequestRejectedError` if the link is no draft, or if another plan than number `plan` would be approved.
+    """
+    if link.state != DRAFT:
+        raise RequestRejectedError(CONFLICT, f"the link is {link.state}: there is no draft to approve")
+    await _check_scopes(tx, link)
+    if plan is not None and plan != link.plan_number:
+        raise RequestRejectedError(
+            CONFLICT, f"the plan has changed since: look at plan {link.plan_number}, and approve that"
+        )
+    await pairs.settle(tx, link.id)
+    await pairs.mark_unplanned(tx, link.id, None)
+    await links.begin_approval(tx, link.id)
+    await links.set_state(tx, link.id, ACTIVE)
+    await publish_link(tx, link.id)
+    log.info("draft approved", link=str(link.id), plan=link.plan_number)
+
+
+async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
+    """Raise `RequestRejectedError` if the shop has not granted what a link needs."""
+    shop, _ = await sides.list_by_link(tx, link.id)
+    known = await connections.get(tx, shop.connection)
+    missing = [scope for scope in LINK_SCOPES if known is None or scope not in known.scopes]
+    if missing:
+        path = f"/{parse_platform(shop.connection)}/{parse_account(shop.connection)}/login?link=1"
+        raise RequestRejectedError(
+            CONFLICT,
+            f"the shop has not granted {', '.join(missing)}: the merchant opens {path} at the gateway, and agrees",
+        )
+
+
+async def settle_conflicts(
+    tx: AsyncConnection, link: Link, winner: Side, *, record: str | None = None, field: str | None = None
+) -> int:
+    """Decide conflicts: the other side gets the winner's value. Return the number of pairs that had any.
+
+    `record` is the id of a record of either side, and `field` the name of a field; None stands for all. Raises
+    `RequestRejectedError` if nothing is in conflict there.
+    """
+    chosen: Sequence[UUID] | None = None
+    if record is not None:
+        chosen = await pairs.find_pairs_of_record(tx, link.id, record)
+    settled = await pairs.settle(tx, link.id, ids=chosen, field=field, loser=winner.other)
+    if not settled:
+        raise RequestRejectedError(NOT_FOUND, "nothing is in conflict there")
+    await pairs.mark_pairs_unplanned(tx, settled)
+    log.info("conflicts settled", link=str(link.id), winner=winner, pairs=len(settled))
+    return len(settled)
+
+
+async def retry_failed(tx: AsyncConnection, link: Link, reason: str | None = None) -> int:
+    """Have failed writes made again: those with this reason code, or all. Return the number of pairs."""
+    number = await links.raise_plan_number(tx, link.id)
+    renumbered = await pairs.set_numbers_of_failed(tx, link.id, number, reason)
+    await pairs.mark_pairs_unplanned(tx, renumbered)
+    return len(renumbered)

@@ -1,0 +1,161 @@
+"""Requests writes: what was decided and approved, and again what nothing was heard of."""
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.events import WriteRequested
+from contracts.topics import get_write_topic
+from linker.pair_plans import CREATE
+from linker.store import links, pairs, records, sides, writes
+from linker.store.links import ACTIVE, DRAFT, Link
+from linker.store.sides import LinkSide
+from linker.store.writes import Write
+from linker.write_requests import build_writes
+from linking.fields import ValueKind, list_fields
+from linking.guard import DraftReason, PlannedWrite, check_guard
+from linking.records import VARIANTS, LinkedRecord, Side
+from linking.settings import LinkSettings
+from messaging.outbox import enqueue
+from messaging.publisher import OutboundMessage
+
+log = structlog.get_logger()
+MAX_OPEN = 100
+"""The most open writes of a link to one side. They end within `SILENT_SECONDS`, also at the slowest platform."""
+SILENT_SECONDS = 60.0
+"""A write of which nothing is heard for so long is requested again: its writer may have been killed."""
+MAX_FAILURES = 10
+"""A write whose attempts have failed so often is given up. Throttled attempts do not count."""
+RUN_FAILED = "run_failed"
+_WORDS = {
+    DraftReason.MANY_PAIRS: "it would write {count} of {total} products within an hour",
+    DraftReason.MANY_ARCHIVED: "it would take {removed} products off sale or archive them within an hour",
+}
+
+
+async def request_writes(tx: AsyncConnection, link_id: UUID) -> bool:
+    """Request what the link has decided, as far as the guard lets it, and what is to be requested again.
+
+    Return whether the link's state has changed. The caller has the link's lock.
+    """
+    link = await links.get(tx, link_id)
+    if link is None or link.state != ACTIVE:
+        return False
+    open_writes = await writes.count_open(tx, link.id)
+    new = [
+        write
+        for side in Side
+        for write in build_writes(await writes.list_due_lines(tx, link.id, side, MAX_OPEN - open_writes[side]))
+    ]
+    reason = await _find_draft_reason(tx, link) if new else None
+    if reason is not None:
+        await links.set_state(tx, link.id, DRAFT, f"{reason}: approve the plan, or correct the data")
+        log.warning("link held", link=str(link.id), reason=reason)
+        return True
+    await writes.insert(tx, link.id, new)
+    due = await writes.lock_due(tx, link.id, 2 * MAX_OPEN)
+    hopeless = [write for write in due if write.failures >= MAX_FAILURES]
+    for write in hopeless:
+        await give_up(tx, write, writes.FAILED, RUN_FAILED, "nothing came of it after many attempts")
+    await _send(tx, link, [write for write in due if write.failures < MAX_FAILURES])
+    return bool(hopeless)
+
+
+async def give_up(
+    tx: AsyncConnection,
+    write: Write,
+    state: str,
+    reason_code: str,
+    message: str | None,
+    *,
+    calls: int = 0,
+    points: int = 0,
+) -> None:
+    """End a write that the platform refuses, or of which nothing came, and note the error on its pair."""
+    await writes.end(tx, write, state, reason_code=reason_code, message=message, calls=calls, points=points)
+    await pairs.note_failed(tx, write.pair, write.id, reason_code)
+    log.warning("write failed", link=str(write.link), write=str(write.id), side=write.side, reason=reason_code)
+
+
+async def _find_draft_reason(tx: AsyncConnection, link: Link) -> str | None:
+    """Return why what was decided since the last approval waits for another one; None if it may be requested."""
+    found = await writes.list_unapproved(tx, link.id, link.approved_number or 0)
+    total = await writes.count_products(tx, link.id)
+    planned = [PlannedWrite(str(product), 0, is_archiving=is_removal) for product, is_removal in found.items()]
+    reason = check_guard(total, planned)
+    words = {"count": len(found), "total": total, "removed": sum(found.values())}
+    return _WORDS[reason].format(**words) if reason else None
+
+
+async def _send(tx: AsyncConnection, link: Link, due: Sequence[Write]) -> None:
+    if not due:
+        return
+    shop, database = await sides.list_by_link(tx, link.id)
+    known = {Side.SHOPIFY: shop, Side.ODOO: database}
+    settings = LinkSettings.model_validate(link.settings)
+    currency = shop.currency if shop.currency == database.currency else None
+    for write in due:
+        event = await _build_event(tx, link, known[write.side], settings, currency, write)
+        event_id = f"{event.write_id}:{event.attempt}"
+        await enqueue(tx, [OutboundMessage(get_write_topic(write.side), event.connection, event, event_id)])
+    await writes.note_requested(tx, [write.id for write in due], SILENT_SECONDS)
+
+
+async def _build_event(
+    tx: AsyncConnection, link: Link, side: LinkSide, settings: LinkSettings, currency: str | None, write: Write
+) -> WriteRequested:
+    content: dict[str, Any] = {
+        "expected": {name: values["expected"] for name, values in write.fields.items()},
+        "fields": {name: values["wanted"] for name, values in write.fields.items()},
+    }
+    if write.operation == CREATE:
+        content = await _build_creation(tx, link, settings, currency, write)
+    return WriteRequested(
+        write_id=write.id,
+        link_id=link.id,
+        connection=side.connection,
+        epoch=side.epoch,
+        resource=write.resource,
+        operation=write.operation,
+        record=write.record,
+        product=write.product,
+        currency=currency,
+        sku_format=settings.sku_format,
+        attempt=write.attempt + 1,
+        requested_at=round(time.time() * 1000),
+        **content,
+    )
+
+
+async def _build_creation(
+    tx: AsyncConnection, link: Link, settings: LinkSettings, currency: str | None, write: Write
+) -> dict[str, Any]:
+    """Return what a record is made of: the values of the other side's record, as they are now.
+
+    Amounts are left out where the sides' currencies differ, or are not known.
+    """
+    source = write.other_record or ""
+    found = await records.load(tx, link.id, write.side.other, [source])
+    record = found[source].record if source in found else None
+    content: dict[str, Any] = {"external_id": f"{link.id.hex}_{write.resource}_{re.sub('[^0-9A-Za-z]', '', source)}"}
+    if record is not None:
+        content["fields"] = _list_values(record, settings, currency)
+        content["variants"] = [
+            {**_list_values(child, settings, currency), "option_values": dict(child.option_values)}
+            for child in record.children
+            if not child.is_archived
+        ]
+    return content
+
+
+def _list_values(record: LinkedRecord, settings: LinkSettings, currency: str | None) -> dict[str, Any]:
+    fields = list_fields(record.resource, settings.fields)
+    names = {field.name for field in fields if currency or field.kind is not ValueKind.MONEY}
+    # The options and the key are needed to make a product, whatever is kept in step afterwards.
+    names |= {"sku"} if record.resource == VARIANTS else {"title", "options"}
+    return {name: value for name, value in record.values.items() if name in names}

@@ -1,0 +1,1 @@
+"""The service that writes to databases of Odoo what links have decided."""

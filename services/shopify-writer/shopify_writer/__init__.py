@@ -1,0 +1,1 @@
+"""Writes to Shopify shops what links have decided."""

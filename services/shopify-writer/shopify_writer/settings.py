@@ -1,0 +1,11 @@
+"""Reads the settings of the shopify-writer from the environment."""
+
+from destination.settings import DestinationSettings
+from platforms.shopify.settings import SHOP_URL, ShopUrl
+
+
+class ShopifyWriterSettings(DestinationSettings):
+    """The URL of shops, in which `{shop}` stands for the shop's domain, and the requested version of the Admin API."""
+
+    shopify_shop_url: ShopUrl = SHOP_URL
+    shopify_api_version: str = "2026-10"
