@@ -75,8 +75,12 @@ class OdooClient(OdooCalls):
         return await self._repeat_if_moved(lambda transport: transport.authenticate(seconds=seconds), seconds)
 
     async def make_call(self, call: OdooCall, *, seconds: float = CALL_SECONDS) -> object:
-        """Make a call and return its result."""
+        """Make a call and return its result. It is made again where another API answers by now."""
         return await self._repeat_if_moved(lambda transport: transport.call(call, seconds=seconds), seconds)
+
+    async def make_call_once(self, call: OdooCall, *, seconds: float = CALL_SECONDS) -> object:
+        """Make a call and return its result. Raises TransportMovedError: a page may be a cut answer."""
+        return await (await self._open_transport(seconds)).call(call, seconds=seconds)
 
     async def find_transport(self, *, seconds: float = CALL_SECONDS) -> KnownTransport:
         """Return the API that answers, and the version of the server."""

@@ -34,6 +34,8 @@ _BUSY = frozenset(
 _KEY_REFUSED = frozenset({"AccessDenied", "Unauthorized"})
 _MISSING_DATABASE = re.compile(r'database "[^"]*" does not exist')
 _UNKNOWN_FIELD = re.compile(r"Invalid field |Unknown field |has no field ")
+_UNKNOWN_EXTERNAL_ID = "External ID not found"
+"""Odoo's own text where a lookup by an external id finds nothing. It is not translated, and has no name of its own."""
 _CONFLICT = "could not serialize access"
 """PostgreSQL's own text, which is never translated by Odoo, e.g. within the messages of `load`."""
 
@@ -78,7 +80,7 @@ def build_error(name: str, message: str) -> Exception:
         return KeyRefusedError()
     if kind in ("AccessError", "Forbidden"):
         return AccessDeniedError(line)
-    if kind == "MissingError":
+    if kind == "MissingError" or _UNKNOWN_EXTERNAL_ID in message:
         return MissingRecordError(line)
     if kind in _BUSY or _CONFLICT in message:
         return TransientError(f"Odoo is busy ({kind})")

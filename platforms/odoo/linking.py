@@ -14,8 +14,8 @@ MODELS = {PRODUCTS: "product.template", VARIANTS: "product.product"}
 """The model of each linked resource."""
 GOODS = frozenset({"consu", "product"})
 """The types of goods: those with stock were a type of their own up to Odoo 17."""
-_CATEGORY_SEPARATOR = " / "
-_ROOT_CATEGORY = "All"
+CATEGORY_SEPARATOR = " / "
+ROOT_CATEGORY = "All"
 
 
 def extract_record(
@@ -94,8 +94,8 @@ def _extract_description(body: Mapping[str, Any]) -> str | None:
 
 def _extract_product_type(category: Mapping[str, Any] | None) -> str | None:
     """Return the last part of a category's whole name; None for the root, which stands for no category."""
-    name = str((category or {}).get("name") or "").rpartition(_CATEGORY_SEPARATOR)[2]
-    return name if name != _ROOT_CATEGORY else None
+    name = str((category or {}).get("name") or "").rpartition(CATEGORY_SEPARATOR)[2]
+    return name if name != ROOT_CATEGORY else None
 
 
 def _meets(preset: DomainPreset, body: Mapping[str, Any]) -> bool:

@@ -18,13 +18,9 @@ RESPONSE_SECONDS: Mapping[str, float] = {INCREMENTAL: 20.0, FULL: 60.0}
 """The time limit of a call, by mode. A record that is read alone must not wait long for a slow server."""
 BUSY_SECONDS = 60.0
 """How long to wait where a server asks to wait and does not say for how long."""
+UNKNOWN_OUTCOME_SECONDS = 2.0
+"""After how long somebody looks whether an unanswered call was carried out; longer at each further time."""
 R = TypeVar("R")
-
-
-WRITE_CONTEXT: Context = {"skip_shopify_sync": True}
-"""The context of everything that is written: addons that keep a shop in step themselves look at it, and stay quiet."""
-UNKNOWN_SECONDS = 2.0
-"""After how long a write of which the outcome is not known may come again: it begins with reading."""
 
 
 class OdooSession(ApiSession, OdooCalls):
@@ -66,14 +62,11 @@ class OdooSession(ApiSession, OdooCalls):
 
     async def make_call(self, call: OdooCall) -> object:
         """Make a call and return its result. Raises the exceptions of the class."""
-        try:
-            return await self._repeat(lambda client, seconds: client.make_call(call, seconds=seconds))
-        except UnknownFieldError as error:
-            # Another version, or an app that was removed: whoever reads asks for the fields again in the next step.
-            self.forget_fields()
-            raise RetryLaterError(error.reason, escalates=True) from None
+        return await self._forget_fields_if_unknown(
+            self._repeat(lambda client, seconds: client.make_call(call, seconds=seconds))
+        )
 
-    async def write(
+    async def call_once(
         self,
         model: str,
         method: str,
@@ -82,27 +75,50 @@ class OdooSession(ApiSession, OdooCalls):
         context: Context | None = None,
         **parameters: object,
     ) -> Any:
-        """Make a call that changes something, and return its result. It is never repeated blindly.
+        """Make a call that changes records, and return its result. It is not made again after an error.
 
-        Raises RetryLaterError where it is not known whether it was carried out, and the exceptions of the class.
+        Where no answer has come, whether it was carried out is not known. Then RetryLaterError is raised, and whoever
+        requested it looks at the records before it is made again. Raises the other exceptions of the class.
         """
-        call = OdooCall(model, method, ids, {**WRITE_CONTEXT, **(context or {})}, parameters)
-        return await self._repeat(lambda client, seconds: _send_once(client, call, seconds))
+        call = OdooCall(model, method, ids, context, parameters)
+
+        async def attempt(began: float) -> tuple[object]:
+            try:
+                return await self._attempt(lambda client, seconds: client.make_call_once(call, seconds=seconds), began)
+            except AccountBlockedError:
+                raise
+            except ThrottledError as error:
+                raise RetryLaterError(error.reason, seconds=error.retry_after or BUSY_SECONDS, throttled=True) from None
+            except TransientError as error:
+                raise RetryLaterError(str(error), seconds=UNKNOWN_OUTCOME_SECONDS, escalates=True) from None
+
+        return await self._forget_fields_if_unknown(self._run(attempt))
+
+    async def _forget_fields_if_unknown(self, result: Awaitable[R]) -> R:
+        try:
+            return await result
+        except UnknownFieldError as error:
+            # Another version, or an app that was removed: whoever reads asks for the fields again in the next step.
+            self.forget_fields()
+            raise RetryLaterError(error.reason, escalates=True) from None
 
     async def _repeat(self, send: Callable[[OdooClient, float], Awaitable[R]]) -> R:
-        async def attempt(began: float) -> tuple[R]:
-            async with self._limit.take_slot(self._elapsed()):
-                self.context.calls += 1
-                if self._client.login != self.login:
-                    self._client = self._create_client()
-                try:
-                    return (await send(self._client, self._compute_attempt_timeout(began)),)
-                except ThrottledError as error:
-                    self._limit.suspend(self._elapsed(), error.retry_after or BUSY_SECONDS)
-                    raise
+        return await self._run(lambda began: self._attempt(send, began))
 
-        # In a tuple, because a result may be None, which stands for "again" there.
+    async def _run(self, attempt: Callable[[float], Awaitable[tuple[R]]]) -> R:
         return (await self._call_with_retries(attempt, self._find_wait))[0]
+
+    async def _attempt(self, send: Callable[[OdooClient, float], Awaitable[R]], began: float) -> tuple[R]:
+        """Return the result in a tuple, because it may be None, which stands for "again" in ApiSession."""
+        async with self._limit.take_slot(self._elapsed()):
+            self.context.calls += 1
+            if self._client.login != self.login:
+                self._client = self._create_client()
+            try:
+                return (await send(self._client, self._compute_attempt_timeout(began)),)
+            except ThrottledError as error:
+                self._limit.suspend(self._elapsed(), error.retry_after or BUSY_SECONDS)
+                raise
 
     def _find_wait(self) -> RateLimitWait:
         seconds = self._limit.compute_wait(self._elapsed())
@@ -110,12 +126,3 @@ class OdooSession(ApiSession, OdooCalls):
 
     def _create_client(self) -> OdooClient:
         return OdooClient(self._http, self.login, self._known)
-
-
-async def _send_once(client: OdooClient, call: OdooCall, seconds: float) -> object:
-    try:
-        return await client.make_call(call, seconds=seconds)
-    except AccountBlockedError:
-        raise
-    except TransientError as error:
-        raise RetryLaterError(str(error), seconds=UNKNOWN_SECONDS, escalates=True) from None

@@ -10,6 +10,8 @@ _INLINE = frozenset(
         *("mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"),
     }
 )
+_EDGE = "\x1e"
+"""Stands where a block begins or ends. It is white space to Python."""
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad\x00"))
 
 
@@ -20,6 +22,18 @@ def extract_text(source: str) -> str:
     reader.feed(source.replace("<![", "<! ["))
     reader.close()
     return _join_words("".join(reader.pieces))
+
+
+def extract_lines(source: str) -> str:
+    """Return the text of HTML with each block on a line of its own, for fields that hold no HTML.
+
+    `extract_text` of the HTML that shows these lines (`build_html`) is the same text.
+    """
+    reader = _TextReader()
+    reader.feed(source.replace("<![", "<! ["))
+    reader.close()
+    lines = "".join(reader.pieces).split(_EDGE)
+    return "\n".join(filter(None, map(_join_words, lines)))
 
 
 def build_html(text: str | None) -> str | None:
@@ -57,4 +71,4 @@ class _TextReader(HTMLParser):
 
     def _separate(self, tag: str) -> None:
         if tag not in _INLINE | _HIDDEN:
-            self.pieces.append(" ")
+            self.pieces.append(_EDGE)

@@ -56,6 +56,12 @@ def is_same(kind: ValueKind, one: Value, other: Value, currency: str | None = No
     return normalise(kind, one, currency) == normalise(kind, other, currency)
 
 
+def normalise_case(text: str) -> str:
+    """Return what texts have in common that differ in case alone, or in white space at their ends."""
+    # Folding may leave a form that is not NFC, and normalising one that is not folded.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).strip().casefold())
+
+
 def get_digits(currency: str | None) -> int:
     """Return the number of decimal places of amounts in `currency` (ISO 4217); 2 where it is not known."""
     return DIGITS.get(currency or "", 2)
@@ -112,7 +118,7 @@ def _normalise_options(value: Value) -> frozenset[tuple[str, frozenset[str] | No
     if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
         raise ValueError("not a list of options")
     return frozenset(
-        (_fold_text(_require_text(one.get("name"))), _fold(_list_texts(one.get("values")))) for one in value
+        (normalise_case(_require_text(one.get("name"))), _fold(_list_texts(one.get("values")))) for one in value
     )
 
 
@@ -123,12 +129,7 @@ def _list_texts(value: Any) -> list[str]:
 
 
 def _fold(texts: Iterable[str]) -> frozenset[str] | None:
-    return frozenset(filter(None, map(_fold_text, texts))) or None
-
-
-def _fold_text(text: str) -> str:
-    # Folding may leave a form that is not NFC, and normalising one that is not folded.
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).strip().casefold())
+    return frozenset(filter(None, map(normalise_case, texts))) or None
 
 
 def _require_text(value: Any) -> str:

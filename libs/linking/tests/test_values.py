@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linking.fields import ValueKind
-from linking.html_text import build_html, extract_text
+from linking.html_text import build_html, extract_lines, extract_text
 from linking.values import convert_to_amount, convert_to_grams, is_same, normalise
 
 WORDS = st.text("abc<>&;! \n\t[]-é\u00a0\u200b", max_size=30)
@@ -132,3 +132,10 @@ def test_tags_are_a_set_whatever_their_order(tags: list[str]) -> None:
 @given(st.lists(st.text(max_size=8)))
 def test_tags_without_case_are_the_same_tags(tags: list[str]) -> None:
     assert is_same(ValueKind.TAGS, tags, [tag.casefold() for tag in tags])
+
+
+@pytest.mark.parametrize(
+    "html", ["<p>a &lt;b&gt;</p>c <i>d</i>\n e<br>f", "plain  text", "<style>p</style><ul><li>a<li>b</ul>", ""]
+)
+def test_the_lines_of_html_show_the_same_text(html: str) -> None:
+    assert extract_text(build_html(extract_lines(html)) or "") == extract_text(html)

@@ -18,7 +18,7 @@ from platforms.odoo.client import KnownTransports
 from platforms.odoo.http import OdooHttp
 from platforms.odoo.logins import OdooLogin, TransportName
 from platforms.odoo.rate_limit import CALLS_AT_ONCE, RateLimits
-from platforms.odoo.session import BUSY_SECONDS, OdooSession
+from platforms.odoo.session import BUSY_SECONDS, UNKNOWN_OUTCOME_SECONDS, OdooSession
 from platforms.odoo.tests.server import KEY, UID, URL, OdooError, SimulatedOdoo, build_login
 
 BUSY = OdooError("psycopg2.errors.SerializationFailure", "could not serialize access")
@@ -153,3 +153,23 @@ async def test_so_many_calls_at_once_are_allowed() -> None:
     async with limit.take_slot(0.0), limit.take_slot(0.0), limit.take_slot(0.0), limit.take_slot(0.0):
         assert CALLS_AT_ONCE == 4
     assert RateLimits(1).get("https://a.odoo.com") is not RateLimits(1).get("https://b.odoo.com")
+
+
+async def test_a_call_that_changes_something_is_not_made_again_where_its_outcome_is_unknown() -> None:
+    pages = World(SimulatedOdoo(respond=lambda _: httpx.Response(200, text="cut")))
+    for world in (World(SimulatedOdoo(failures=[BUSY] * 9)), pages):
+        with pytest.raises(RetryLaterError) as raised:
+            await world.session.call_once("res.partner", "write", [1], vals={"name": "A"})
+        assert (raised.value.throttled, raised.value.seconds) == (False, UNKNOWN_OUTCOME_SECONDS)
+        assert (len(world.odoo.requests), world.sleeps) == (1, [])
+
+
+async def test_a_call_that_changes_something_is_made_with_the_new_key_and_waits_as_long_as_the_server_says() -> None:
+    world = World(SimulatedOdoo(key="new-key"))
+    world.replacement = build_login(key="new-key", transport=TransportName.JSONRPC, version="18.0", uid=UID)
+    await world.session.call_once("res.partner", "write", [1], vals={"name": "A"})
+    assert world.session.login.key == "new-key"
+    slow = World(SimulatedOdoo(respond=lambda _: httpx.Response(503, headers={"retry-after": "7"})))
+    with pytest.raises(RetryLaterError) as raised:
+        await slow.session.call_once("res.partner", "write", [1], vals={"name": "A"})
+    assert (raised.value.throttled, raised.value.seconds, len(slow.odoo.requests)) == (True, 7, 1)

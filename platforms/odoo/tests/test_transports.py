@@ -71,12 +71,12 @@ async def test_a_method_that_returns_nothing_has_worked(clients: Clients, name: 
 
 
 @pytest.mark.parametrize("name", OLD)
-async def test_ids_come_first_and_the_values_of_new_records_have_no_name(clients: Clients, name: TransportName) -> None:
+async def test_ids_come_first_and_values_have_no_name(clients: Clients, name: TransportName) -> None:
     values = {"name": "a", "barcode": False}
     await clients.call(name, OdooCall("product.template", "write", [4], None, {"vals": values}))
     await clients.call(name, OdooCall("product.template", "create", None, None, {"vals_list": [{"name": "b"}]}))
     written, created = clients.odoo.calls
-    assert written[2:] == ([[4]], {"vals": values})
+    assert written[2:] == ([[4], values], {})
     assert created[2:] == ([[{"name": "b"}]], {})
 
 

@@ -160,6 +160,25 @@ def get_context(env: OdooEnvironment, _model: str) -> dict[str, Any]:
     return {"lang": row["lang"], "tz": row["tz"] or False, "uid": env.user}
 
 
+def check_object_reference(
+    env: OdooEnvironment, _model: str, module: str, xml_id: str, raise_on_access_error: bool = False
+) -> list[Any]:
+    """Return model and id of the record with an external id; False for the id of one that the user does not see.
+
+    Anybody may call it, whatever their rights on `ir.model.data` are.
+    """
+    found = env.database.find_external_id(module, xml_id)
+    if found is None:
+        raise build_value_error(f"External ID not found in the system: {module}.{xml_id}")
+    model, number = found["model"], found["res_id"]
+    access.check_right(env, model, "read")
+    if env.search(model, [("id", "=", number)]):
+        return [model, number]
+    if raise_on_access_error:
+        raise AccessError(f'Not enough access rights on the external ID "{module}.{xml_id}"')
+    return [model, False]
+
+
 METHODS: dict[str, MethodDefinition] = {
     "search": MethodDefinition(search, needs_ids=False, right="read"),
     "search_count": MethodDefinition(search_count, needs_ids=False, right="read"),
@@ -182,6 +201,7 @@ METHODS: dict[str, MethodDefinition] = {
 """The methods that every model has."""
 
 MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
+    ("ir.model.data", "check_object_reference"): MethodDefinition(check_object_reference, needs_ids=False),
     ("res.users", "context_get"): MethodDefinition(get_context, needs_ids=False),
     (sales.ORDER, "action_confirm"): MethodDefinition(sales.confirm_orders, needs_ids=True, right="write"),
     (sales.ORDER, "action_cancel"): MethodDefinition(sales.cancel_orders, needs_ids=True, right="write"),

@@ -54,8 +54,11 @@ def create_record(env: "OdooEnvironment", model: str, values: Mapping[str, Any])
 
 
 def _add_external_id(env: "OdooEnvironment", module: str, external_id: str, model: str, number: int) -> None:
-    """Add the external id that a row of an import has for a record in a list."""
+    """Add the external id that a row of an import has for a record in a list. It may be left of one that is gone."""
     module, name = external_id.split(".", 1) if "." in external_id else (module, external_id)
+    if known := env.database.find_external_id(module, name):
+        env.database.write("ir.model.data", known["id"], {**known, "model": model, "res_id": number})
+        return
     env.create("ir.model.data", {"module": module, "name": name, "model": model, "res_id": number})
 
 

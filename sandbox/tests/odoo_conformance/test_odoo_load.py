@@ -6,6 +6,7 @@ import pytest
 
 from odoo_client import Odoo, OdooFault
 from samples import Fruits, Shirt, WriteDates, create_shirt, make_prefix
+from worlds import World, connect
 
 MODULE = "__conformance__"
 Answer = dict[str, Any]
@@ -242,3 +243,17 @@ def test_rows_of_lines_without_external_ids_of_their_own_are_added_again(odoo: O
     assert (len(read["attribute_line_ids"]), len(read["product_variant_ids"])) == (1, 2)
     load_one(odoo, fields, row)
     assert len(odoo.get("product.template", number, "attribute_line_ids")) == 2
+
+
+def test_an_external_id_is_looked_up_without_rights_on_external_ids(world: World, odoo: Odoo, name: str) -> None:
+    fields, reference = ["id", "name"], {"module": MODULE, "xml_id": name}
+    product = load_one(odoo, fields, [f"{MODULE}.{name}", name])
+    employee = connect(world, world.transports[0], world.create_user("base.group_user"))
+    assert employee.call("ir.model.data", "check_object_reference", **reference) == ["product.template", product]
+    odoo.call("product.template", "write", [product], vals={"active": False})
+    assert employee.call("ir.model.data", "check_object_reference", **reference) == ["product.template", False]
+    found = employee.call("ir.model.data", "check_object_reference", **reference, context={"active_test": False})
+    assert found == ["product.template", product]
+    odoo.call("product.template", "unlink", [product])
+    with pytest.raises(OdooFault, match="External ID not found in the system"):
+        odoo.call("ir.model.data", "check_object_reference", **reference)

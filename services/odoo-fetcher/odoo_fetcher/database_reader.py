@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from odoo_fetcher.product_reader import ProductReader
 from odoo_fetcher.small_readers import COMPANY, TAXES, WAREHOUSES, SmallReader
 from odoo_fetcher.stock_reader import StockReader
 from odoo_fetcher.watched_models import PRODUCTS, STOCK
 from platforms.odoo.database_fields import DatabaseFields
-from platforms.odoo.product_reader import ProductReader
 from platforms.odoo.reading import Clock, RecordsSession
 
 

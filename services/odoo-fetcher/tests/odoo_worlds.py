@@ -122,17 +122,6 @@ class SimulatedWorld(OdooWorld):
         }
 
 
-class ClosingTransport(httpx.ASGITransport):
-    """Calls a server in this process. Where the server closes the connection, the client sees what it would see."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the response to a request."""
-        try:
-            return await super().handle_async_request(request)
-        except ConnectionAbortedError:
-            raise httpx.RemoteProtocolError("the server has closed the connection") from None
-
-
 @asynccontextmanager
 async def open_simulated(folder: Path, setup: ServerSetup, recipe: DatabaseRecipe) -> AsyncIterator[SimulatedWorld]:
     """Open a simulated server with one database, in this process."""
@@ -142,7 +131,7 @@ async def open_simulated(folder: Path, setup: ServerSetup, recipe: DatabaseRecip
     state.set_setup(setup)
     routes = [module.build_routes(state) for module in (remote_calls, named_calls, web, control)]
     app = Starlette(routes=[route for several in routes for route in several])
-    async with httpx.AsyncClient(transport=ClosingTransport(app)) as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
         yield SimulatedWorld(state, OdooHttp(http))
     state.set_faults(Faults())
     state.close()

@@ -1,1 +1,0 @@
-"""The service that writes to databases of Odoo what links have decided."""

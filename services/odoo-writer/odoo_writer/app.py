@@ -16,6 +16,8 @@ from platforms.odoo.manifest import MANIFEST
 from platforms.odoo.rate_limit import RateLimits
 from platforms.odoo.session import OdooSession
 
+SERVICE = "odoo-writer"
+
 
 @asynccontextmanager
 async def _open_destination(settings: OdooWriterSettings) -> AsyncIterator[OdooDestination]:
@@ -37,7 +39,7 @@ async def _open_destination(settings: OdooWriterSettings) -> AsyncIterator[OdooD
 def main() -> None:
     """Run the service until the process receives SIGINT or SIGTERM."""
     known = list_known_settings()
-    run_writer(MANIFEST.writer, MANIFEST.slug, OdooWriterSettings, _open_destination, known_settings=known)
+    run_writer(SERVICE, MANIFEST.slug, OdooWriterSettings, _open_destination, known_settings=known)
 
 
 if __name__ == "__main__":

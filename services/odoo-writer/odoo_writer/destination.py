@@ -1,147 +1,171 @@
-"""Implements `destination.destination.Destination` for Odoo: reads a batch's products, and writes what is left.
-
-Each write is a call of its own, so that a record that Odoo refuses stops no other.
-"""
+"""Writes to databases of Odoo what links request (`destination.destination.Destination`)."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from contracts.events import WriteRequested
-from destination.destination import APPLIED, WriteResult
-from destination.handler import ACCESS_DENIED
-from odoo_writer.creations import create_product
-from odoo_writer.named_records import NamedRecords
-from odoo_writer.removals import plan_removal
-from odoo_writer.results import build_read, build_refused
-from odoo_writer.targets import TargetProduct, find_product_id, find_target, read_products
-from odoo_writer.updates import plan_update, send_update
-from platform_sdk.errors import AccessDeniedError, ConnectionEndedError, PermanentError, RetryLaterError
+from destination.destination import WriteResult
+from linking.records import PRODUCTS
+from odoo_writer.creation import ProductCreator
+from odoo_writer.references import ReferenceFinder
+from odoo_writer.refusals import RefusedWriteError, build_refusal
+from odoo_writer.sessions import WritingSession, write_record
+from odoo_writer.targets import Target, TargetReader, Targets
+from odoo_writer.translation import PRODUCT_TYPE, TAGS
+from odoo_writer.updates import (
+    CREATE,
+    Update,
+    build_applied,
+    build_refused,
+    decide_update,
+    find_references,
+    find_template_id,
+    get_place,
+)
+from odoo_writer.writable_fields import WritableFields, read_writable_fields
+from platform_sdk.errors import ConnectionEndedError, PermanentError, RetryLaterError
 from platform_sdk.session import SyncContext
-from platforms.odoo.database_fields import TEMPLATE, DatabaseFields, read_database_fields
-from platforms.odoo.product_reader import ProductReader
-from platforms.odoo.session import OdooSession
+from platforms.odoo.errors import NotOdooError
+from platforms.odoo.reading import Clock
 
-CREATE, UPDATE = "create", "update"
-MAX_UNKNOWN = 3
-"""After so many writes of which the outcome is not known, the rest of a batch waits: the server is at fault."""
-FIELDS_SECONDS = 300.0
-"""How long the fields of a database are believed to be the same ones."""
-OpenSession = Callable[[SyncContext], OdooSession]
+DATABASE_SECONDS = 300.0
+"""After how long a database is asked again which fields it has."""
+OpenSession = Callable[[SyncContext], WritingSession]
 
 
 class OdooDestination:
-    """Writes to databases in the sessions that `open_session` opens. `now` returns seconds since the Unix epoch."""
+    """Writes to the databases of all connections. `now` returns seconds since the Unix epoch."""
 
-    def __init__(self, open_session: OpenSession, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, open_session: OpenSession, now: Clock = time.time) -> None:
         self._open_session = open_session
         self._now = now
-        self._fields: dict[str, tuple[DatabaseFields, float]] = {}
+        self._databases: dict[str, tuple[WritableFields, float]] = {}
 
     async def write(
         self, context: SyncContext, requests: Sequence[WriteRequested]
     ) -> AsyncGenerator[WriteResult, None]:
-        """Write what is requested of one database, as `destination.destination.Destination.write` describes.
+        """Write what is requested of one database, and yield a result for each request.
 
-        Where the outcome of a write is not known, the others are still made, and then RetryLaterError is raised.
+        Raises RetryLaterError where the outcome of a call is not known. The record is then read at the next attempt.
         """
         session = self._open_session(context)
         # Other calls go on working with a key that was removed.
         await session.authenticate()
-        fields = await self._get_fields(session, context.token.connection)
         try:
-            async for result in _Batch(session, fields, self._now).write(requests):
-                yield result
+            database = await self._find_database(session, context.token.connection)
+            writer = _BatchWriter(session, database, self._now)
+            for part in split_rounds([one for one in requests if one.operation != CREATE]):
+                async for result in writer.update(part):
+                    yield result
+            for request in requests:
+                if request.operation == CREATE:
+                    yield await writer.create(request)
         except (RetryLaterError, PermanentError):
             # It may be that a field has gone.
-            self._fields.pop(context.token.connection, None)
+            self._databases.pop(context.token.connection, None)
             raise
 
-    async def _get_fields(self, session: OdooSession, connection: str) -> DatabaseFields:
-        fields, read_at = self._fields.get(connection, (None, 0.0))
-        if fields is None or not 0 <= self._now() - read_at < FIELDS_SECONDS:
-            fields = await read_database_fields(session)
-            self._fields[connection] = fields, self._now()
-        return fields
+    async def _find_database(self, session: WritingSession, connection: str) -> WritableFields:
+        database, read_at = self._databases.get(connection, (None, 0.0))
+        if database is None or not 0 <= self._now() - read_at < DATABASE_SECONDS:
+            database = await read_writable_fields(session)
+            self._databases[connection] = database, self._now()
+        return database
 
 
-class _Batch:
-    """The writes of one batch to one database."""
+def split_rounds(requests: Sequence[WriteRequested]) -> list[list[WriteRequested]]:
+    """Return the requests in rounds, in none of which a record comes twice: it is read anew in between."""
+    rounds: list[list[WriteRequested]] = []
+    counts: dict[tuple[str, str | None], int] = {}
+    for request in requests:
+        key = (request.resource, request.record)
+        counts[key] = number = counts.get(key, 0) + 1
+        if number > len(rounds):
+            rounds.append([])
+        rounds[number - 1].append(request)
+    return rounds
 
-    def __init__(self, session: OdooSession, fields: DatabaseFields, now: Callable[[], float]) -> None:
+
+class _BatchWriter:
+    """Carries out the requests of one batch."""
+
+    def __init__(self, session: WritingSession, database: WritableFields, now: Clock) -> None:
         self._session = session
-        self._fields = fields
-        self._reader = ProductReader(session, fields, now, with_images=False)
-        self._references = NamedRecords(session)
-        self._unknown: list[RetryLaterError] = []
+        self._database = database
+        self._targets = TargetReader(session, database, now)
+        self._references = ReferenceFinder(session)
+        self._creator = ProductCreator(session, database, self._targets, self._references)
 
-    async def write(self, requests: Sequence[WriteRequested]) -> AsyncGenerator[WriteResult, None]:
-        existing = [request for request in requests if request.operation != CREATE]
-        ids = {request.write_id: find_product_id(request) for request in existing}
-        products, unreadable = await read_products(self._reader, [one for one in ids.values() if one is not None])
-        written: list[WriteRequested] = []
-        for request in existing:
-            number = ids[request.write_id] or 0
-            if number in unreadable:
-                yield build_refused(request, unreadable[number])
-                continue
-            is_known, result = await self._settle(request, self._change(request, products.get(number)))
-            if result is not None:
-                yield result
-            elif is_known:
-                written.append(request)
-        async for result in self._read_back(written):
-            yield result
-        for request in requests:
-            if request.operation == CREATE:
-                made = create_product(self._session, self._references, self._reader, self._fields, request)
-                _, result = await self._settle(request, made)
-                if result is not None:
-                    yield result
-        if self._unknown:
-            raise self._unknown[0]
-
-    async def _change(self, request: WriteRequested, product: TargetProduct | None) -> WriteResult | None:
-        """Write what a request still needs. Return what came of it; None where it was sent and is to be read back."""
-        target = find_target(request, product) if product else None
-        if target is None:
-            return build_refused(request, f"the database does not have {request.resource} {request.record} any more")
-        if request.operation == UPDATE:
-            unwritten = plan_update(request, target)
-            if isinstance(unwritten, WriteResult):
-                return unwritten
-            await send_update(self._session, self._references, request, target, unwritten)
-            return None
-        values = plan_removal(request, target)
-        if isinstance(values, WriteResult):
-            return values
-        await self._session.write(TEMPLATE, "write", [int(target.product.record.id)], vals=values)
-        return None
-
-    async def _settle(
-        self, request: WriteRequested, work: Awaitable[WriteResult | None]
-    ) -> tuple[bool, WriteResult | None]:
-        """Return whether the outcome of `work` is known, and its result. What Odoo refuses ends this request alone."""
+    async def create(self, request: WriteRequested) -> WriteResult:
         try:
-            return True, await work
-        except ConnectionEndedError:
+            return await self._creator.create(request)
+        except RefusedWriteError as refusal:
+            return build_refused(request, None, refusal)
+        except (ConnectionEndedError, NotOdooError):
             raise
-        except AccessDeniedError as error:
-            return True, build_refused(request, error.reason, ACCESS_DENIED)
         except PermanentError as error:
-            return True, build_refused(request, error.reason)
-        except RetryLaterError as error:
-            self._unknown.append(error)
-            if error.throttled or len(self._unknown) == MAX_UNKNOWN:
-                raise
-            return False, None
+            return build_refused(request, None, build_refusal(error))
 
-    async def _read_back(self, written: Sequence[WriteRequested]) -> AsyncGenerator[WriteResult, None]:
-        ids = {request.write_id: find_product_id(request) or 0 for request in written}
-        products, _ = await read_products(self._reader, ids.values())
-        for request in written:
-            product = products.get(ids[request.write_id])
-            target = find_target(request, product) if product else None
-            if target is None:
-                yield build_refused(request, f"the database does not have {request.resource} {request.record} any more")
+    async def update(self, requests: Sequence[WriteRequested]) -> AsyncGenerator[WriteResult, None]:
+        """Read all records, write those that differ one by one, and read these again.
+
+        An unknown outcome ends the writing, not the answers for what was written before it.
+        """
+        targets = await self._read(requests)
+        decided = [self._decide(request, targets) for request in requests]
+        updates = [one for one in decided if isinstance(one, Update)]
+        for result in decided:
+            if isinstance(result, WriteResult):
+                yield result
+        failure: RetryLaterError | None = None
+        written: list[WriteRequested] = []
+        await self._load_references(updates)
+        for update in updates:
+            try:
+                await self._carry_out(update)
+            except RefusedWriteError as refusal:
+                yield build_refused(update.request, update.target, refusal)
+            except RetryLaterError as error:
+                failure = error
+                break
             else:
-                yield build_read(request, APPLIED, target)
+                written.append(update.request)
+        after = await self._read(written)
+        for request in written:
+            yield build_applied(request, _find_target(request, after))
+        if failure:
+            raise failure
+
+    async def _read(self, requests: Sequence[WriteRequested]) -> Targets:
+        ids = [number for request in requests if (number := find_template_id(request)) is not None]
+        return await self._targets.read(ids, with_options=any("options" in one.fields for one in requests))
+
+    def _decide(self, request: WriteRequested, targets: Targets) -> Update | WriteResult:
+        target = _find_target(request, targets)
+        try:
+            if reason := targets.refused.get(find_template_id(request) or 0):
+                raise RefusedWriteError(reason)
+            return decide_update(request, target, self._database)
+        except RefusedWriteError as refusal:
+            return build_refused(request, target, refusal)
+
+    async def _load_references(self, updates: Sequence[Update]) -> None:
+        products = [update.unwritten for update in updates if update.request.resource == PRODUCTS]
+        await self._references.load(
+            [one[PRODUCT_TYPE] for one in products if PRODUCT_TYPE in one],
+            [one[TAGS] for one in products if TAGS in one],
+        )
+
+    async def _carry_out(self, update: Update) -> None:
+        """Write the fields of an update. Raises RefusedWriteError for what Odoo says of this record."""
+        try:
+            values = await find_references(update, self._references)
+            await write_record(self._session, *get_place(update), values)
+        except (ConnectionEndedError, NotOdooError):
+            raise
+        except PermanentError as error:
+            raise build_refusal(error) from None
+
+
+def _find_target(request: WriteRequested, targets: Targets) -> Target | None:
+    return targets.found.get(find_template_id(request) or 0)

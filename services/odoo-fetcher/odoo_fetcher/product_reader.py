@@ -24,12 +24,9 @@ MAX_BATCH = 500
 
 
 class ProductReader:
-    """Reads templates of a database that has `fields`. Without `with_images` nothing is asked or said of images."""
+    """Reads templates of a database that has `fields`."""
 
-    def __init__(
-        self, session: RecordsSession, fields: DatabaseFields, now: Clock, *, with_images: bool = True
-    ) -> None:
-        self._with_images = with_images
+    def __init__(self, session: RecordsSession, fields: DatabaseFields, now: Clock) -> None:
         self._session = session
         self._fields = fields
         self._now = now
@@ -63,8 +60,6 @@ class ProductReader:
         option_ids = _collect_ids(variants, "product_template_attribute_value_ids")
         options = await list_rows(session, "product.template.attribute.value", "id", option_ids, OPTION_FIELDS)
         parts = ProductParts(variants, lines, options, await self._read_names(templates, lines, options))
-        if not self._with_images:
-            return parts
         if self._fields.has_extra_images:
             parts = replace(parts, extra_images=await self._read_extra_images(templates))
         return replace(parts, checksums=await self._read_checksums(ids, parts))
