@@ -85,10 +85,12 @@ class Visit:
     """A visit to a running installation: does what merchants and readers of the bucket do.
 
     `bucket` is the bucket's name. `gateway_url` is the gateway's own URL, as in its redirects. When the gateway is
-    reached at another URL from here, requests for `gateway_url` are sent to that other URL.
+    reached at another URL from here, requests for `gateway_url` are sent to that other URL. `access` is how the
+    installation is reached.
     """
 
     def __init__(self, access: Access) -> None:
+        self.access = access
         self.gateway_url = next(iter(access.origins), access.gateway_url)
         self.sandbox_url = access.require_settings("SANDBOX_PUBLIC_URL")[0].rstrip("/")
         self.data_api_url = access.get_setting("DATA_API_URL")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
+from merchant_sync.demo.links import build_link_steps
 from merchant_sync.demo.odoo_sandbox import ConnectedDatabase, SandboxDatabase
 from merchant_sync.demo.trip import WAIT_SECONDS, Trip, format_seconds_since, get_if_finished
 from merchant_sync.parts import StackError
@@ -65,4 +66,5 @@ def build_steps(trip: Trip) -> Sequence[DemoStep]:
         DemoStep("A product that was renamed in Odoo is there after the next poll", steps.compare_after_edit),
         DemoStep("The merchant lists the database beside the other accounts", steps.list_together),
         DemoStep("The merchant's document lists the database's object as well", trip.check_merchant_document),
+        *build_link_steps(trip, steps.sandbox, lambda: steps.connected.name),
     )

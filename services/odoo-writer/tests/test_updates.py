@@ -29,10 +29,10 @@ def update(ids: tuple[str, str], resource: str, expected: Any, wanted: Any, **va
     [
         ("title", "Shirt", "  Shirt, blue "),
         ("description", None, "<p>One &amp; two</p><ul><li>three</li></ul>"),
-        ("product_type", "Goods", f"Shoes {uuid4().hex[:6]}"),
+        ("product_type", "Goods", "Shoes NEW"),
         ("tags", [], ["Summer", "sale, new"]),
-        ("sku", None, f"A-{uuid4().hex[:6]}"),
-        ("barcode", None, uuid4().hex[:12]),
+        ("sku", None, "A-NEW"),
+        ("barcode", None, "NEW"),
         ("price", "10.00", "12.345"),
         ("cost", "0", "4.20"),
         ("weight", "0", "1253.7"),
@@ -41,6 +41,8 @@ def update(ids: tuple[str, str], resource: str, expected: Any, wanted: Any, **va
 async def test_each_field_is_written_once_and_reads_as_it_was_wanted(
     world: Any, name: str, expected: Any, wanted: Any
 ) -> None:
+    # Other runs against a real database have left records there.
+    wanted = wanted.replace("NEW", uuid4().hex[:10]) if isinstance(wanted, str) else wanted
     ids = await world.create_product()
     resource = "products" if ("products", name) in KINDS else "variants"
     if name == "product_type":
