@@ -15,6 +15,7 @@ from linker.metrics import LinkerMetrics
 from linker.routes.links import build_link_routes
 from linker.settings import LinkerSettings
 from linker.use_cases.feed_pages import FeedPages
+from linker.use_cases.old_writes import OldWrites
 from linker.use_cases.planner import LinkPlanner
 from linker.use_cases.reads import StalledReads
 from linker.use_cases.refresh_gauges import GaugeRefresher
@@ -47,6 +48,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=LINKER).run_once, interval=1.0)
     planner = LinkPlanner(database.transaction, record_planned=metrics.record_planned, wake_outbox=outbox.wake)
     planning = PeriodicTask("planner", planner.run_once, interval=0.5)
+    pruning = PeriodicTask("old writes", OldWrites(database.transaction).run_once, interval=3600.0)
     reading = PeriodicTask("stalled reads", StalledReads(database.transaction).run_once, interval=30.0)
 
     def wake() -> None:
@@ -54,7 +56,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
         outbox.wake()
 
     consumers = _build_consumers(settings, database, publisher, wake)
-    tasks = (outbox, planning, reading)
+    tasks = (outbox, planning, reading, pruning)
     for task in tasks:
         await exit_stack.enter_async_context(task.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))

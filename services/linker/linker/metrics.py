@@ -21,6 +21,8 @@ class LinkCounts:
     """The number of problems for which records could not be matched."""
     oldest_unplanned_seconds: float = 0.0
     """How long ago the oldest change was stored that is in no plan yet."""
+    oldest_unwritten_seconds: float = 0.0
+    """How long ago the oldest write was requested that has not ended."""
     longest_reading_seconds: float = 0.0
     """For how long the read of a side has made no progress, at the most."""
 
@@ -50,6 +52,11 @@ class LinkerMetrics:
             "Age of the oldest change of a linked record that is in no plan; 0 where there is none.",
             registry=registry,
         )
+        self._unwritten = prometheus.Gauge(
+            "merchant_sync_link_unwritten_seconds",
+            "Age of the oldest write of an active link that has not ended; 0 where there is none.",
+            registry=registry,
+        )
         self._reading = prometheus.Gauge(
             "merchant_sync_link_reading_seconds",
             "For how long the read of a linked connection has made no progress; 0 where none is under way.",
@@ -64,7 +71,7 @@ class LinkerMetrics:
         """Set the gauges to `counts`. None means that the database could not be read, and removes all values."""
         for gauge in (self._links, self._pairs):
             gauge.clear()
-        for single in (self._unmatchable, self._unplanned, self._reading):
+        for single in (self._unmatchable, self._unplanned, self._unwritten, self._reading):
             single.set(float("nan"))
         if counts is None:
             return
@@ -74,4 +81,5 @@ class LinkerMetrics:
             self._pairs.labels(state).set(counts.pairs.get(state, 0))
         self._unmatchable.set(counts.unmatchable)
         self._unplanned.set(counts.oldest_unplanned_seconds)
+        self._unwritten.set(counts.oldest_unwritten_seconds)
         self._reading.set(counts.longest_reading_seconds)

@@ -24,6 +24,7 @@ async def test_the_gauges_show_all_links(world: LinkWorld) -> None:
     assert registry.get_sample_value("merchant_sync_link_pairs", {"state": "linked"}) == 1
     assert registry.get_sample_value("merchant_sync_link_unmatchable") == 1
     assert registry.get_sample_value("merchant_sync_link_unplanned_seconds") == 0
+    assert registry.get_sample_value("merchant_sync_link_unwritten_seconds") == 0
 
 
 async def test_what_waits_is_shown_with_its_age(world: LinkWorld) -> None:

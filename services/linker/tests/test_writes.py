@@ -8,8 +8,10 @@ from sqlalchemy import text
 
 from contracts.events import WriteCompleted
 from linker.handlers import WritesHandler
+from linker.store.overview import load_counts
 from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
 from linker.use_cases.link_states import lock_link, pause_link, resume_link
+from linker.use_cases.old_writes import OldWrites
 from linking.records import Side
 from links_fixture import DATABASE, SHOP, LinkWorld, build_product
 from platform_sdk.errors import RequestRejectedError
@@ -401,3 +403,20 @@ async def test_a_shop_that_has_not_granted_to_be_written_to_is_named_with_what_t
     wanted = r"has not granted write_products: the merchant opens /shopify/acme.myshopify.com/login\?link=1"
     with pytest.raises(RequestRejectedError, match=wanted):
         await approve(world)
+
+
+async def test_what_is_not_written_yet_is_shown_with_its_age_and_forgotten_after_a_week(
+    world: LinkWorld, writers: Writers
+) -> None:
+    await link_pair(world)
+    await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    async with world.database.transaction() as tx:
+        assert (await load_counts(tx)).oldest_unwritten_seconds > 0
+    await writers.answer((await writers.pop())[0])
+    async with world.database.transaction() as tx:
+        assert (await load_counts(tx)).oldest_unwritten_seconds == 0
+    for days, left in ((6, 1), (8, 0)):
+        async with world.database.transaction() as tx:
+            await tx.execute(text(f"UPDATE writes SET ended_at = now() - interval '{days} days'"))
+        await OldWrites(world.database.transaction).run_once()
+        assert await world.count_rows("writes") == left

@@ -14,6 +14,10 @@ SELECT coalesce(greatest(extract(epoch FROM now()) - min(changed_at) / 1000.0, 0
 FROM side_records JOIN links ON links.id = side_records.link
 WHERE NOT side_records.is_matched AND links.state IN ('draft', 'active')
 """)
+_UNWRITTEN = text("""
+SELECT coalesce(extract(epoch FROM now() - min(writes.created_at)), 0)
+FROM writes JOIN links ON links.id = writes.link WHERE writes.state = 'open' AND links.state = 'active'
+""")
 _READING = text("""
 SELECT coalesce(extract(epoch FROM now() - min(read_at)), 0) FROM sides JOIN links ON links.id = sides.link
 WHERE read_id IS NOT NULL AND links.state IN ('reading', 'draft', 'active')
@@ -27,5 +31,6 @@ async def load_counts(tx: AsyncConnection) -> LinkCounts:
         pairs={row.state: row.number for row in await tx.execute(_PAIRS)},
         unmatchable=int((await tx.execute(_UNMATCHABLE)).scalar_one()),
         oldest_unplanned_seconds=float((await tx.execute(_UNPLANNED)).scalar_one()),
+        oldest_unwritten_seconds=float((await tx.execute(_UNWRITTEN)).scalar_one()),
         longest_reading_seconds=float((await tx.execute(_READING)).scalar_one()),
     )

@@ -1,0 +1,17 @@
+"""Deletes writes that ended long ago."""
+
+from linker.store import writes
+from messaging.outbox import Transaction
+
+
+class OldWrites:
+    """Deletes writes that ended more than `writes.KEPT_DAYS` ago."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def run_once(self) -> bool:
+        """Delete them all. Return False: there are no more."""
+        async with self._transaction() as tx:
+            await writes.prune(tx)
+        return False
