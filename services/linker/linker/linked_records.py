@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from linking.fields import list_fields
-from linking.matching import ProductKeys, VariantKeys
+from linking.matching import ProductKeys, VariantKeys, build_product_keys
 from linking.planning import note_seen
 from linking.records import VARIANTS, LinkedRecord, MatchKeys
 
@@ -49,14 +49,17 @@ def decode_record(content: Mapping[str, Any]) -> LinkedRecord:
     )
 
 
-def encode_keys(record: LinkedRecord) -> list[list[str | None]]:
-    """Return id, SKU and barcode of each variant: what matching must know, without the record's values."""
-    return [[variant.id, variant.keys.sku, variant.keys.barcode] for variant in record.children]
+def encode_keys(record: LinkedRecord) -> list[list[str | bool | None]]:
+    """Return id, SKU, barcode, and whether it may be listed, of each variant: what matching must know of a record."""
+    return [
+        [one.id, one.keys.sku, one.keys.barcode, one.is_in_domain]
+        for one in build_product_keys(record).variants
+    ]
 
 
-def decode_keys(record_id: str, variants: list[list[str]], *, is_in_domain: bool) -> ProductKeys:
+def decode_keys(record_id: str, variants: list[list[Any]], *, is_in_domain: bool) -> ProductKeys:
     """Return a product as a candidate for matching, from what `encode_keys` wrote."""
-    keys = tuple(VariantKeys(variant, MatchKeys(sku, barcode)) for variant, sku, barcode in variants)
+    keys = tuple(VariantKeys(variant, MatchKeys(sku, barcode), listed) for variant, sku, barcode, listed in variants)
     return ProductKeys(record_id, keys, is_in_domain)
 
 

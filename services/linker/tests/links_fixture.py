@@ -41,9 +41,10 @@ class SimulatedReader:
             LinkedRecord(
                 VARIANTS,
                 variant["id"],
-                {name: value for name, value in variant.items() if name != "id"},
+                {name: value for name, value in variant.items() if name not in ("id", "archived")},
                 MatchKeys(variant.get("sku"), variant.get("barcode")),
                 parent=record_id,
+                is_archived=variant.get("archived", False),
             )
             for variant in body["variants"]
         )

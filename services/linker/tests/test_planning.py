@@ -144,3 +144,16 @@ async def test_amounts_are_compared_when_the_currencies_of_both_sides_are_known(
         await world.changes(connection, [feed.build_page([entry], after=1)])
     await world.plan()
     assert await world.list_lines() == [("price", "conflict", "first_match", "shopify")]
+
+
+async def test_an_archived_variant_without_a_sku_is_listed_nowhere(world: LinkWorld) -> None:
+    await put_on_both(world, 1)
+    body = build_product("o1", "SKU-1")
+    body["variants"].append({"id": "old", "sku": None, "archived": True})
+    world.odoo.put("o1", body)
+    await world.draft_link()
+    assert await world.list_problems() == []
+    assert await world.list_pairs("variants") == [("vs1", "vo1", "linked", None)]
+    body["variants"][-1]["archived"] = False
+    await world.change(world.odoo, "o1", body)
+    assert [problem["reason"] for problem in await world.list_problems()] == ["odoo_missing_sku"]
