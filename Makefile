@@ -33,10 +33,11 @@ reset: $(VENV)/.runtime ## delete all state of the stack
 
 # Most tests wait more than they compute, so there is a worker more than there are processors; each file is one worker's.
 # Those of a whole stack come afterwards, one by one: a stack alone keeps two processors busy.
+TESTS_OF_PARTS := libs services platforms sandbox cli lint tests/architecture tests/properties tests/deploy
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 test: lint ## lint, types, and every test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS_OF_PARTS)
 	$(BIN)/python -m pytest tests/integration
 
 test-containers: $(VENV)/.dev ## the image, the compose files, and the main job on containers (needs Docker with compose)
