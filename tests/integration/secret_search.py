@@ -60,6 +60,10 @@ def search_logs(world: World, *needles: str) -> dict[str, set[str]]:
     return search_texts(read_logs(world, *THIRD_PARTY_PARTS), needles)
 
 
+ROUNDS_AFTER_THE_END = 20
+"""How often messages are still waited for once everything was read that was there at the beginning."""
+
+
 async def dump_topics(servers: str) -> dict[str, str]:
     """Return keys, headers and values of all messages up to now as text, by topic; of dead letter topics, too."""
     consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", group_id=None)
@@ -67,14 +71,18 @@ async def dump_topics(servers: str) -> dict[str, str]:
     try:
         topics = sorted(topic for topic in await consumer.topics() if not topic.startswith("__"))
         partitions = [TopicPartition(name, one) for name in topics for one in consumer.partitions_for_topic(name) or ()]
-        # Services go on publishing: what comes after this moment is not waited for.
-        unread = {one: end for one, end in (await consumer.end_offsets(partitions)).items() if end > 0}
-        consumer.assign(list(unread))
+        # Services go on publishing without an end. What is under way at this moment comes soon.
+        unread = await consumer.end_offsets(partitions)
+        consumer.assign(partitions)
         texts = dict.fromkeys(topics, "")
-        while unread:
-            for partition, messages in (await consumer.getmany(timeout_ms=200)).items():
+        rounds_left = ROUNDS_AFTER_THE_END
+        while unread or rounds_left:
+            records = await consumer.getmany(timeout_ms=2000)
+            for partition, messages in records.items():
                 texts[partition.topic] += "\n".join(f"{m.key!r} {m.headers!r} {m.value!r}" for m in messages)
             unread = {one: end for one, end in unread.items() if await consumer.position(one) < end}
+            if not unread:
+                rounds_left = rounds_left - 1 if records else 0
         return texts
     finally:
         await consumer.stop()
