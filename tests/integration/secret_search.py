@@ -70,19 +70,22 @@ async def dump_topics(servers: str) -> dict[str, str]:
     await consumer.start()
     try:
         topics = sorted(topic for topic in await consumer.topics() if not topic.startswith("__"))
-        partitions = [TopicPartition(name, one) for name in topics for one in consumer.partitions_for_topic(name) or ()]
-        # Services go on publishing without an end. What is under way at this moment comes soon.
-        unread = await consumer.end_offsets(partitions)
-        consumer.assign(partitions)
+        consumer.subscribe(topics)
         texts = dict.fromkeys(topics, "")
+        # Services go on publishing without an end. What is under way at this moment comes soon.
+        unread: dict[TopicPartition, int] | None = None
         rounds_left = ROUNDS_AFTER_THE_END
-        while unread or rounds_left:
+        while unread or unread is None or rounds_left:
             records = await consumer.getmany(timeout_ms=2000)
             for partition, messages in records.items():
                 texts[partition.topic] += "\n".join(f"{m.key!r} {m.headers!r} {m.value!r}" for m in messages)
-            unread = {one: end for one, end in unread.items() if await consumer.position(one) < end}
-            if not unread:
-                rounds_left = rounds_left - 1 if records else 0
+            if unread is None and {one.topic for one in consumer.assignment()} == set(topics):
+                unread = await consumer.end_offsets(list(consumer.assignment()))
+            if unread is not None:
+                unread = {one: end for one, end in unread.items() if await consumer.position(one) < end}
+                if not unread:
+                    rounds_left = rounds_left - 1 if records else 0
+        assert any(texts.values()), "nothing was read"
         return texts
     finally:
         await consumer.stop()
