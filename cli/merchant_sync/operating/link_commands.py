@@ -39,9 +39,7 @@ def create_link(
     as_json: AsJson = False,
 ) -> None:
     """Link two connections. Both are read and compared, and nothing is written to either side."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        link = _refuse_plainly(lambda: api.create_link(shop, database, _load_settings(settings)))
+    link = _call_linker(data, lambda api: api.create_link(shop, database, _load_settings(settings)))
     _show_link(link, as_json=as_json)
 
 
@@ -75,9 +73,7 @@ def list_links(data: DataDir = LOCAL, as_json: AsJson = False) -> None:
 @app.command("status", epilog=EXIT_CODES)
 def show_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
     """Show a link: how far both sides were read, the numbers of pairs, and what could not be matched."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        link = _refuse_plainly(lambda: api.load_link(shop))
+    link = _call_linker(data, lambda api: api.load_link(shop))
     _show_link(link, as_json=as_json)
 
 
@@ -89,9 +85,7 @@ def show_plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be written, field by field with the values before and after, and what could not be matched."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        plan = _refuse_plainly(lambda: api.load_plan(shop, limit))
+    plan = _call_linker(data, lambda api: api.load_plan(shop, limit))
     if as_json:
         print_json(plan)
         return
@@ -119,9 +113,7 @@ def approve_plan(
     as_json: AsJson = False,
 ) -> None:
     """Write what a draft lists, and from then on every change as it comes. Each conflict goes to its authority."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        link = _refuse_plainly(lambda: api.approve_plan(shop, plan))
+    link = _call_linker(data, lambda api: api.approve_plan(shop, plan))
     _show_link(link, as_json=as_json)
 
 
@@ -133,9 +125,7 @@ def list_conflicts(
     as_json: AsJson = False,
 ) -> None:
     """List the fields that both sides have changed and that nobody may decide, with both values."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        plan = _refuse_plainly(lambda: api.load_plan(shop, limit))
+    plan = _call_linker(data, lambda api: api.load_plan(shop, limit))
     conflicts = [line for line in plan["lines"] if line["action"] == "conflict"]
     if as_json:
         print_json(conflicts)
@@ -154,9 +144,7 @@ def settle_conflicts(
     as_json: AsJson = False,
 ) -> None:
     """Decide conflicts: the other side gets the winner's value."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        settled = _refuse_plainly(lambda: api.settle_conflicts(shop, winner, record, field))
+    settled = _call_linker(data, lambda api: api.settle_conflicts(shop, winner, record, field))
     _show_count(settled, "settled", as_json=as_json)
 
 
@@ -168,9 +156,7 @@ def list_failures(
     as_json: AsJson = False,
 ) -> None:
     """List the writes that a platform has refused or that have failed, each with the reason."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        found = _refuse_plainly(lambda: api.load_failures(shop, limit))
+    found = _call_linker(data, lambda api: api.load_failures(shop, limit))
     if as_json:
         print_json(found)
         return
@@ -188,9 +174,7 @@ def retry_writes(
     as_json: AsJson = False,
 ) -> None:
     """Make failed writes again, with their attempts set to nothing."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        retried = _refuse_plainly(lambda: api.retry_writes(shop, reason))
+    retried = _call_linker(data, lambda api: api.retry_writes(shop, reason))
     _show_count(retried, "to be written again", as_json=as_json)
 
 
@@ -220,10 +204,15 @@ def end_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None
 
 
 def _change_link(shop: str, action: str, data: Path, *, as_json: bool) -> None:
+    link = _call_linker(data, lambda api: api.change_link(shop, action))
+    _show_link(link, as_json=as_json)
+
+
+def _call_linker(data: Path, call: Callable[[InternalApi], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the call of the installation's linker returns. Ends the command with its error."""
     access = locate_installation_or_exit(data)
     with exit_on_errors(), InternalApi(access) as api:
-        link = _refuse_plainly(lambda: api.change_link(shop, action))
-    _show_link(link, as_json=as_json)
+        return _refuse_plainly(lambda: call(api))
 
 
 def _refuse_plainly(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from linker.pair_plans import RECORD_FIELD
 from linker.write_requests import SENT_ACTIONS, DueLine, NewWrite
 from linking.records import Side
 
-OPEN, CANCELLED = "open", "cancelled"
+OPEN = "open"
 APPLIED, UNCHANGED, CONFLICT, REFUSED, FAILED = "applied", "unchanged", "conflict", "refused", "failed"
 KEPT_DAYS = 7
 
