@@ -17,7 +17,7 @@ from linker.link_views import build_failures_view, build_link_view, build_plan_v
 from linker.store import links, pairs, plans, sides, writes
 from linker.store.links import Link
 from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
-from linker.use_cases.link_states import create_link, end_link, lock_link, pause_link, resume_link
+from linker.use_cases.link_states import BY_OPERATOR, create_link, end_link, lock_link, pause_link, resume_link
 from linking.records import Side
 from linking.settings import LinkSettings
 from platform_sdk.errors import NotFoundError, RequestRejectedError
@@ -25,7 +25,6 @@ from service.service_auth import identify_caller
 
 OPERATOR = "operator"
 MAX_LISTED = 1000
-PAUSED_BY_OPERATOR = "paused by an operator"
 
 
 class NewLink(BaseModel):
@@ -61,7 +60,7 @@ class Retry(BaseModel):
 
 
 async def _pause(tx: AsyncConnection, link: Link) -> None:
-    await pause_link(tx, link, PAUSED_BY_OPERATOR)
+    await pause_link(tx, link, BY_OPERATOR)
 
 
 _ACTIONS: Mapping[str, Callable[[AsyncConnection, Link], Awaitable[None]]] = {
