@@ -92,7 +92,9 @@ def test_a_database_is_stored_whole_and_stays_current_by_itself(world: World, da
     database.wait_until_equal(connected)
     database.change_stock()
     database.wait_until_equal(connected)
-    assert {sync.cause for sync in world.list_syncs(connected.name)} == {"connect", "poll"}
+    # Two differing readings of one version cannot be ordered if they are close in time: the record is read again.
+    causes = {sync.cause for sync in world.list_syncs(connected.name)}
+    assert {"connect", "poll"} <= causes <= {"connect", "poll", "reconcile"}
 
 
 def test_an_archived_product_stays_and_a_deleted_one_goes_at_the_next_poll(world: World, database: Database) -> None:
