@@ -750,13 +750,15 @@ class WriteRequested(Event):
     link_id: UUID
     connection: ConnectionName
     epoch: Epoch
-    resource: Literal["products", "variants"]
+    resource: Literal["products", "variants", "stock"]
+    """Stock is requested on a topic of its own. Its only operation is `update`, and its `fields` are the whole units
+    that are free to be sold, by the platform's ids of locations."""
     operation: Literal["update", "create", "draft", "archive", "delete"]
     """`create` makes the product with its `variants`. The last three take it off sale, archive it, or delete it."""
     record: str | None = None
-    """The platform's id of the record; None for `create`."""
+    """The platform's id of the record, with stock that of the variant; None for `create`."""
     product: str | None = None
-    """The id of the product of a variant; None for products."""
+    """The id of the product of a variant, or of the variant whose stock it is; None for products."""
     external_id: str | None = None
     """Of `create`: the id under which the product is known at the platform, so that it is never made twice."""
     expected: dict[str, Any] = Field(default_factory=dict)

@@ -60,7 +60,7 @@ KEY_CHANGED = "key.changed"
 LINK_CHANGED = "link.changed"
 DEAD_LETTER_SUFFIX = ".dlq"
 _PLATFORM_TOPIC = re.compile(
-    r"(?:sync\.(?:requested|progressed)|data\.fetched|write\.(?:requested|completed))\.([^.]+)(?:\.full)?"
+    r"(?:sync\.(?:requested|progressed)|data\.fetched|write\.(?:requested|completed))\.([^.]+)(?:\.full|\.stock)?"
 )
 
 
@@ -92,6 +92,11 @@ def get_full_fetched_topic(platform: str) -> str:
 def get_write_topic(platform: str) -> str:
     """Return the name of the topic with the requests for writes to `platform`."""
     return f"write.requested.{platform}"
+
+
+def get_stock_write_topic(platform: str) -> str:
+    """Return the name of the topic with the requests for writes of stock to `platform`: it overtakes other writes."""
+    return f"write.requested.{platform}.stock"
 
 
 def get_written_topic(platform: str) -> str:
@@ -266,6 +271,13 @@ def _build_write_topics(platform: str) -> Iterator[Topic]:
     yield Topic(
         get_write_topic(platform),
         description="write these fields of this record",
+        producers=(LINKER,),
+        consumers=(writer,),
+        events=(WriteRequested,),
+    )
+    yield Topic(
+        get_stock_write_topic(platform),
+        description="write the stock of this variant",
         producers=(LINKER,),
         consumers=(writer,),
         events=(WriteRequested,),

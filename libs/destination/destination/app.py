@@ -3,7 +3,7 @@
 Each writer passes in its own `Destination`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TypeVar
 
@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from connector.client import TokenClient
 from contracts.events import WriteRequested
-from contracts.topics import get_write_topic
+from contracts.topics import get_stock_write_topic, get_write_topic
 from destination.destination import Destination
-from destination.handler import WriteHandler
+from destination.handler import Write, WriteHandler
 from destination.metrics import WriteMetrics
 from destination.settings import DestinationSettings
 from messaging.consumers import run_consumers
@@ -59,27 +59,35 @@ def run_writer(
         publisher = await exit_stack.enter_async_context(EventPublisher(brokers, source=service))
         http = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
         tokens = TokenClient(http, settings.gateway_internal_url, settings.gateway_key.get_secret_value())
-        consumer = KeyedConsumer(
-            brokers,
-            get_write_topic(slug),
-            group=f"{service}.{get_write_topic(slug)}",
-            parse=WriteRequested.model_validate_json,
-            handle=WriteHandler(destination, tokens, publisher, record_result=metrics.count_result),
-            dead_letters=DeadLetterPublisher(publisher),
-            limits=LIMITS,
-        )
-        await exit_stack.enter_async_context(run_consumers([consumer], registry))
+
+        def build_consumer(topic: str, write: Write) -> KeyedConsumer[WriteRequested]:
+            return KeyedConsumer(
+                brokers,
+                topic,
+                group=f"{service}.{topic}",
+                parse=WriteRequested.model_validate_json,
+                handle=WriteHandler(write, tokens, publisher, record_result=metrics.count_result),
+                dead_letters=DeadLetterPublisher(publisher),
+                limits=LIMITS,
+            )
+
+        # Stock does not wait behind other writes: it has a topic of its own, and its own place in the process.
+        consumers = [
+            build_consumer(get_write_topic(slug), destination.write),
+            build_consumer(get_stock_write_topic(slug), destination.write_stock),
+        ]
+        await exit_stack.enter_async_context(run_consumers(consumers, registry))
         app = FastAPI(openapi_url=None)
-        add_health_routes(app, _build_checks(tokens, consumer))
+        add_health_routes(app, _build_checks(tokens, consumers))
         add_metrics_route(app, registry)
         return [Endpoint(app, settings.host, settings.port)]
 
     serve(start)
 
 
-def _build_checks(tokens: TokenClient, consumer: KeyedConsumer[WriteRequested]) -> dict[str, Check]:
+def _build_checks(tokens: TokenClient, consumers: Sequence[KeyedConsumer[WriteRequested]]) -> dict[str, Check]:
     async def get_held_messages_error() -> str | None:
-        return consumer.health_error
+        return next((one.health_error for one in consumers if one.health_error), None)
 
     async def get_last_token_error() -> str | None:
         return tokens.health_error

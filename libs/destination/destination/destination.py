@@ -16,6 +16,8 @@ CONFLICT: Outcome = "conflict"
 REFUSED: Outcome = "refused"
 FAILED: Outcome = "failed"
 POSTPONED: Outcome = "postponed"
+AMBIGUOUS_WRITE = "ambiguous_write"
+"""The reason code of a write of which nobody knows whether it was made: a person must look."""
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,16 @@ class Destination(Protocol):
         nothing is sent for values that it has already (`linking.conditional`). A request that the platform refuses ends
         with `refused` and stops no other. Raises the errors of `platform_sdk.errors` that end a step; the requests
         without a result are then postponed or refused.
+        """
+        ...
+
+    def write_stock(
+        self, context: SyncContext, requests: Sequence[WriteRequested]
+    ) -> AsyncGenerator[WriteResult, None]:
+        """Write the stock of variants of one account, as `write` does with fields: `fields` are units by location.
+
+        A quantity is a sum of changes, so a change that was made twice cannot be seen in it. After a lost answer the
+        write's id tells whether it was made; where nothing tells, the write is refused with `ambiguous_write`. So is,
+        with the platform's own reason code, the number of a location that it does not count.
         """
         ...

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from uuid import UUID
@@ -13,7 +13,7 @@ from connector.client import TokenClient
 from connector.outcomes import Uniform, compute_delay
 from contracts.events import WriteCompleted, WriteRequested, parse_platform
 from contracts.topics import get_written_topic
-from destination.destination import POSTPONED, REFUSED, Destination, Outcome, WriteResult
+from destination.destination import POSTPONED, REFUSED, Outcome, WriteResult
 from messaging.publisher import EventPublisher, OutboundMessage
 from platform_sdk.errors import (
     AccessDeniedError,
@@ -29,18 +29,21 @@ CLOSED_SECONDS = 900.0
 """How long writes wait to an account that is closed to every call, or to which the merchant must sign in again."""
 MAX_MESSAGE_LENGTH = 500
 ACCESS_DENIED, THROTTLED = "access_denied", "throttled"
+Write = Callable[[SyncContext, Sequence[WriteRequested]], AsyncGenerator[WriteResult, None]]
+"""One of the methods of a `destination.destination.Destination`."""
 
 
 class WriteHandler:
     """Writes what waits for a connection, and publishes each result as soon as it is there.
 
     The process may be killed at any moment: Kafka then delivers the same requests again, and those that had their
-    effect are found to have it. `record_result` receives the outcome of each write, for the metrics.
+    effect are found to have it. `write` has them written, and `record_result` receives the outcome of each, for the
+    metrics.
     """
 
     def __init__(
         self,
-        destination: Destination,
+        write: Write,
         tokens: TokenClient,
         publisher: EventPublisher,
         *,
@@ -48,7 +51,7 @@ class WriteHandler:
         now: Callable[[], float] = time.time,
         uniform: Uniform = random.uniform,
     ) -> None:
-        self._destination = destination
+        self._write_requests = write
         self._tokens = tokens
         self._publisher = publisher
         self._record_result = record_result
@@ -83,7 +86,7 @@ class WriteHandler:
 
     async def _write(self, context: SyncContext, waiting: dict[UUID, WriteRequested]) -> None:
         calls, points = 0, 0
-        async with aclosing(self._destination.write(context, list(waiting.values()))) as results:
+        async with aclosing(self._write_requests(context, list(waiting.values()))) as results:
             async for result in results:
                 request = waiting.pop(result.write_id)
                 await self._publish(request, result, calls=context.calls - calls, points=context.points - points)
@@ -137,4 +140,3 @@ class WriteHandler:
             calls=calls,
             points=points,
         )
-

@@ -112,7 +112,7 @@ class World:
     async def write(self, *requests: WriteRequested) -> dict[str, WriteCompleted]:
         choose_low: Callable[[float, float], float] = min
         handler = WriteHandler(
-            self.platform,
+            self.platform.write,
             self.tokens,  # type: ignore[arg-type]
             self.published,  # type: ignore[arg-type]
             record_result=self.counted.append,

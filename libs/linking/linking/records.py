@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-PRODUCTS, VARIANTS = "products", "variants"
-"""The linked resources: products (templates in Odoo), and their variants. A variant's parent is its product."""
+PRODUCTS, VARIANTS, STOCK = "products", "variants", "stock"
+"""The linked resources: products (templates in Odoo), their variants, and the stock of these: its parent is the
+variant, and its values are whole units by the side's ids of locations. A variant's parent is its product."""
 
 
 class Side(StrEnum):

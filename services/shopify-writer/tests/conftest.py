@@ -197,7 +197,7 @@ async def open_shop(sandbox: httpx.Client) -> AsyncIterator[Any]:
             )
             tokens = FakeTokens(AccessToken(f"shopify:{name}", 1, token, frozenset(scopes.split(","))))
             publisher = FakePublisher()
-            handler = WriteHandler(ShopifyDestination(client), tokens, publisher, record_result=lambda _: None)
+            handler = WriteHandler(ShopifyDestination(client).write, tokens, publisher, record_result=lambda _: None)
             shop = Shop(name, url, sandbox, tokens, publisher, handler)
             shop.control("PATCH", "", {"currency": "EUR"})
             shop.control("DELETE", "/statistics")
