@@ -24,6 +24,8 @@ LINK: dict[str, Any] = {
     "conflicts": 1,
     "pairs": {"linked": 7, "unlinked": 2},
     "problems": {"ambiguous_match": 1},
+    "unbooked_units": 0,
+    "settings": {"locations": {}},
     "sides": {
         "shopify": {"state": "followed", "sequence": 9, "currency": "EUR"},
         "odoo": {"state": "followed", "sequence": 4, "currency": None},
@@ -159,11 +161,24 @@ def test_a_draft_is_approved_by_the_number_of_its_plan(linker: SimulatedLinker) 
 
 def test_conflicts_are_listed_and_settled(linker: SimulatedLinker) -> None:
     line = {**PLAN["lines"][0], "shopify": "Lamp", "odoo": "Lampe", "reason": "hold", "shopify_id": "7", "odoo_id": "9"}
-    linker.answer = {**PLAN, "lines": [line, {**line, "action": "conflict", "shopify_id": "8"}]}
-    assert [one["shopify_id"] for one in json.loads(run("conflicts", SHOP, "--json").stdout)] == ["8"]
+    linker.answer = {**PLAN, "lines": [line]}
+    assert [one["shopify_id"] for one in json.loads(run("conflicts", SHOP, "--json").stdout)] == ["7"]
+    assert linker.requests[-1][1] == "/links/shopify%3Aacme.myshopify.com/plan?limit=100&action=conflict"
     linker.answer = {"pairs": 2}
-    assert run("settle", SHOP, "--winner", "odoo", "--record", "8", "--field", "title").stdout == "2 pairs settled\n"
-    assert linker.requests[-1][2] == {"winner": "odoo", "record": "8", "field": "title"}
+    chosen = ("--record", "8", "--resource", "variants", "--field", "price")
+    assert run("settle", SHOP, "--winner", "odoo", *chosen).stdout == "2 pairs settled\n"
+    assert linker.requests[-1][2] == {"winner": "odoo", "record": "8", "resource": "variants", "field": "price"}
+
+
+def test_sales_are_shown_and_booked(linker: SimulatedLinker) -> None:
+    linker.answer = {**LINK, "settings": {"locations": {"gid://shopify/Location/1": 8}}, "unbooked_units": 5}
+    assert "stock: 5 units sold and not booked" in run("status", SHOP).stdout
+    linker.answer = {"units": 3}
+    assert run("book", SHOP, "--record", "9", "--quantity", "3").stdout == "3 units booked\n"
+    assert linker.requests[-1][1:] == (
+        "/links/shopify%3Aacme.myshopify.com/book",
+        {"record": "9", "location": None, "quantity": 3},
+    )
 
 
 def test_failures_are_listed_and_written_again(linker: SimulatedLinker) -> None:

@@ -107,6 +107,7 @@ class FacebookOAuth:
         again: bool = False,
         for_proof: bool = False,  # noqa: ARG002
         for_link: bool = False,  # noqa: ARG002
+        for_stock: bool = False,  # noqa: ARG002
     ) -> str:
         """Return the URL of the consent dialog, which is the same for a proof, and for a link: there are none of pages.
 

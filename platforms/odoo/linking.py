@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from linking.html_text import build_html
-from linking.records import PRODUCTS, VARIANTS, DomainPreset, ExtractOptions, LinkedRecord, MatchKeys, Value
+from linking.records import PRODUCTS, STOCK, VARIANTS, DomainPreset, ExtractOptions, LinkedRecord, MatchKeys, Value
+from linking.stock import count_whole_units
 from linking.values import convert_to_amount, convert_to_grams
 
+LINKED_RESOURCES = {PRODUCTS: PRODUCTS, "stock": STOCK}
+"""What links use of the records of a database: the shared resource by the database's."""
 MODELS = {PRODUCTS: "product.template", VARIANTS: "product.product"}
 """The model of each linked resource."""
 GOODS = frozenset({"consu", "product"})
@@ -25,6 +28,9 @@ def extract_record(
 
     Raises `KeyError`, `TypeError` or `ValueError` for a body of another form.
     """
+    if resource == "stock":
+        units = {str(body["location"]["id"]): count_whole_units(body["free"])}
+        return LinkedRecord(STOCK, record_id, units, parent=str(body["product_id"]))
     if resource != PRODUCTS:
         return None
     values: dict[str, Value] = {
@@ -74,6 +80,7 @@ def _extract_variant(variant: Mapping[str, Any], product: str, body: Mapping[str
         is_archived=not variant["active"],
         currency=body["currency"],
         option_values=_list_option_values(variant, body),
+        is_stocked=body["is_storable"],
     )
 
 

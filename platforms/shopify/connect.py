@@ -21,7 +21,7 @@ from platform_sdk.resources import expand_scopes
 from platforms.shopify.admin_api import AdminApi
 from platforms.shopify.manifest import MANIFEST
 from platforms.shopify.resources import CATALOG
-from platforms.shopify.scopes import LINK_SCOPES
+from platforms.shopify.scopes import LINK_SCOPES, STOCK_SCOPES
 from platforms.shopify.settings import SHOP_URL, Settings
 from platforms.shopify.shop_names import derive_shop_domain, parse_shop_domain
 from platforms.shopify.webhooks import ShopifyWebhooks
@@ -109,13 +109,15 @@ class ShopifyOAuth:
         again: bool = False,  # noqa: ARG002
         for_proof: bool = False,
         for_link: bool = False,
+        for_stock: bool = False,
     ) -> str:
         """Return the URL of the shop's consent page.
 
         `again` has no effect, because Shopify asks for all scopes each time. With `for_proof` the token will be online.
-        With `for_link` the scopes that a link needs are asked for, too.
+        With `for_link` the scopes that a link needs are asked for, too, and with `for_stock` those for its stock.
         """
-        scopes = (*self._settings.shopify_scopes, *(LINK_SCOPES if for_link else ()))
+        link_scopes = (*(LINK_SCOPES if for_link else ()), *(STOCK_SCOPES if for_stock else ()))
+        scopes = (*self._settings.shopify_scopes, *link_scopes)
         query = {
             "client_id": self._settings.shopify_api_key,
             "scope": ",".join(dict.fromkeys(scopes)),

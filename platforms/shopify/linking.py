@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linking.html_text import build_html
-from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, SkuFormat, Value
+from linking.records import PRODUCTS, STOCK, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, SkuFormat, Value
 from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
 from linking.values import convert_to_amount
 from platforms.shopify.ids import is_id_of
-from platforms.shopify.scopes import LINK_SCOPES
+from platforms.shopify.scopes import LINK_SCOPES, STOCK_SCOPES
 
-__all__ = ["LINK_SCOPES", "extract_currency", "extract_record"]
+__all__ = ["LINKED_RESOURCES", "LINK_SCOPES", "STOCK_SCOPES", "extract_currency", "extract_record"]
+INVENTORY = "inventory"
+LINKED_RESOURCES = {PRODUCTS: PRODUCTS, INVENTORY: STOCK}
+"""What links use of the records of a shop: the shared resource by the shop's."""
 ARCHIVED = "ARCHIVED"
 PUBLISHED = {"ACTIVE": True, "UNLISTED": True, "DRAFT": False, ARCHIVED: False}
 """Whether a product of a status can be bought. Unlisted ones can, by their address. Nothing is said of other
@@ -31,6 +34,8 @@ def extract_record(
     Archived products are no candidates for Odoo, but are matched. Raises `KeyError`, `TypeError` or `ValueError` for a
     body of another form.
     """
+    if resource == INVENTORY:
+        return _extract_stock(record_id, body)
     if resource != PRODUCTS or not is_id_of(PRODUCTS, record_id):
         return None
     is_archived = body["status"] == ARCHIVED
@@ -53,6 +58,23 @@ def extract_record(
         is_archived=is_archived,
         is_in_domain=not is_archived,
     )
+
+
+def _extract_stock(record_id: str, body: Mapping[str, Any]) -> LinkedRecord | None:
+    """Return the available units of an inventory item by location; None if it is not the item of one variant.
+
+    An item that is not tracked, or of which no location is told, has no number.
+    """
+    if len(body["variants"]) != 1:
+        return None
+    (variant,) = body["variants"]
+    units = {
+        level["location"]: one["quantity"]
+        for level in body["levels"]
+        for one in level["quantities"]
+        if body["tracked"] and level["location"] is not None and one["name"] == "available"
+    }
+    return LinkedRecord(STOCK, record_id, units, parent=variant, is_stocked=body["tracked"])
 
 
 def extract_currency(resource: str, body: Mapping[str, Any]) -> str | None:
@@ -85,6 +107,4 @@ def _extract_variant(node: Mapping[str, Any], product: str, options: ExtractOpti
     }
     chosen = {one["name"]: one["value"] for one in node["selectedOptions"]}
     option_values = {} if list(chosen.items()) == _ONLY_CHOICE else chosen
-    return LinkedRecord(
-        VARIANTS, node["id"], values, keys, parent=product, option_values=option_values, bin=parsed.bin
-    )
+    return LinkedRecord(VARIANTS, node["id"], values, keys, parent=product, option_values=option_values, bin=parsed.bin)

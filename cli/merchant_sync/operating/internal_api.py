@@ -172,18 +172,29 @@ class InternalApi:
         """Return the link of a shop with its state, both sides' feeds, and numbers of pairs."""
         return self._call("GET", LINKER, f"/links/{_quote(shop)}")
 
-    def load_plan(self, shop: str, limit: int) -> dict[str, Any]:
-        """Return what a link sync would write: numbers by field and reason, and the first `limit` entries of each."""
-        return self._call("GET", LINKER, f"/links/{_quote(shop)}/plan", params={"limit": limit})
+    def load_plan(self, shop: str, limit: int, *, action: str | None = None) -> dict[str, Any]:
+        """Return what a link sync would write: numbers by field and reason, and the first `limit` entries of each.
+
+        With `action`, the only lines among them are those with this action.
+        """
+        params = {"limit": limit, **({"action": action} if action else {})}
+        return self._call("GET", LINKER, f"/links/{_quote(shop)}/plan", params=params)
 
     def approve_plan(self, shop: str, plan: int | None) -> dict[str, Any]:
         """Let the draft of a link be written, if its plan still has this number; return the link."""
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/approve", json={"plan": plan})
 
-    def settle_conflicts(self, shop: str, winner: str, record: str | None, field: str | None) -> dict[str, Any]:
+    def settle_conflicts(
+        self, shop: str, winner: str, record: str | None, resource: str | None, field: str | None
+    ) -> dict[str, Any]:
         """Let one side win the conflicts of a record and a field, or of all; return the number of pairs."""
-        choice = {"winner": winner, "record": record, "field": field}
+        choice = {"winner": winner, "record": record, "resource": resource, "field": field}
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/settle", json=choice)
+
+    def book_sales(self, shop: str, record: str | None, location: str | None, quantity: int | None) -> dict[str, Any]:
+        """Say that sales were booked on the side that counts the stock; return the number of units."""
+        booking = {"record": record, "location": location, "quantity": quantity}
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/book", json=booking)
 
     def load_failures(self, shop: str, limit: int) -> dict[str, Any]:
         """Return the writes of a link that were refused or have failed, and numbers of all writes by outcome."""

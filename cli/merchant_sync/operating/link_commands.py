@@ -120,13 +120,12 @@ def approve_plan(
 @app.command("conflicts", epilog=EXIT_CODES)
 def list_conflicts(
     shop: Shop,
-    limit: Annotated[int, typer.Option(min=0, max=1000, help="The most lines of the plan to look at.")] = 1000,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="The most conflicts to list.")] = MAX_LINES,
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """List the fields that both sides have changed and that nobody may decide, with both values."""
-    plan = _call_linker(data, lambda api: api.load_plan(shop, limit))
-    conflicts = [line for line in plan["lines"] if line["action"] == "conflict"]
+    conflicts = _call_linker(data, lambda api: api.load_plan(shop, limit, action="conflict"))["lines"]
     if as_json:
         print_json(conflicts)
         return
@@ -139,13 +138,36 @@ def settle_conflicts(
     shop: Shop,
     winner: Annotated[str, typer.Option(help="The side whose value stays: shopify or odoo.")],
     record: Annotated[str | None, typer.Option(help="The id of a product or variant of either side; else all.")] = None,
-    field: Annotated[str | None, typer.Option(help="The name of a field; else all.")] = None,
+    resource: Annotated[
+        str | None, typer.Option(help="products, variants or stock: where several records have the id.")
+    ] = None,
+    field: Annotated[str | None, typer.Option(help="The name of a field, of stock a location; else all.")] = None,
     data: DataDir = LOCAL,
     as_json: AsJson = False,
 ) -> None:
     """Decide conflicts: the other side gets the winner's value."""
-    settled = _call_linker(data, lambda api: api.settle_conflicts(shop, winner, record, field))
+    settled = _call_linker(data, lambda api: api.settle_conflicts(shop, winner, record, resource, field))
     _show_count(settled, "settled", as_json=as_json)
+
+
+@app.command("book", epilog=EXIT_CODES)
+def book_sales(
+    shop: Shop,
+    record: Annotated[str | None, typer.Option(help="The id of a variant of either side; else all.")] = None,
+    location: Annotated[str | None, typer.Option(help="Shopify's id of a location; else all.")] = None,
+    quantity: Annotated[int | None, typer.Option(help="How many units; else all that are unbooked.")] = None,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """Say that sales were entered by hand on the side that counts the stock: its fall is not taken from the shop.
+
+    Say it once the other side has been read since; what was taken meanwhile is given back.
+    """
+    booked = _call_linker(data, lambda api: api.book_sales(shop, record, location, quantity))
+    if as_json:
+        print_json(booked)
+    else:
+        typer.echo(f"{booked['units']} units booked")
 
 
 @app.command("failures", epilog=EXIT_CODES)
@@ -237,6 +259,8 @@ def _show_link(link: dict[str, Any], *, as_json: bool) -> None:
     for side, feed in link["sides"].items():
         typer.echo(f"  {side}: {feed['state']} at {feed['sequence']}, currency {feed['currency'] or 'not known'}")
     typer.echo(f"  plan {link['plan_number']}: {link['planned_fields']} fields to write, {link['conflicts']} conflicts")
+    if link["settings"]["locations"]:
+        typer.echo(f"  stock: {link['unbooked_units']} units sold and not booked")
     for title in ("pairs", "problems"):
         counts = ", ".join(f"{count} {name}" for name, count in sorted(link[title].items()))
         typer.echo(f"  {title}: {counts or 'none'}")

@@ -37,9 +37,7 @@ def list_unwritten(
         if (resource, name) not in _KINDS:
             raise ValueError(f"{resource} have no field {name}")
     unwritten = {
-        name: value
-        for name, value in wanted.items()
-        if not _is_same(resource, name, present[name], value, currency)
+        name: value for name, value in wanted.items() if not _is_same(resource, name, present[name], value, currency)
     }
     changed = tuple(
         name for name in unwritten if not _is_same(resource, name, present[name], expected.get(name), currency)

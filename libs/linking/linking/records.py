@@ -59,7 +59,7 @@ class MatchKeys:
 
 @dataclass(frozen=True)
 class LinkedRecord:
-    """A product or variant of one side, in the form that both sides share.
+    """A product, a variant, or stock of one side, in the form that both sides share.
 
     `id` is the platform's own: a gid, or Odoo's id as text. `children` are a product's variants, in the platform's
     order.
@@ -78,6 +78,8 @@ class LinkedRecord:
     """The ISO 4217 code of the record's amounts; None where the record does not tell (it is then the account's)."""
     option_values: Mapping[str, str] = field(default_factory=dict)
     """Of a variant: its value of each option of the product."""
+    is_stocked: bool = True
+    """Of a variant: whether the side counts its stock, so that a location where nothing is known of has none."""
     bin: str | None = None
     """The bin that stands behind the SKU in the shop's field with the format `sku-bin`; empty if there is none."""
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from linking.fields import DEFAULT_RULES, FIELDS, Authority, Group, GroupRule, list_field_names
 from linking.planning import PlanRules
 from linking.records import DomainPreset, ExtractOptions, Side, SkuFormat
+from linking.stock import get_counting_side
 
 DOMAIN_FIELDS = {
     DomainPreset.SALE_OK: "sale_ok",
@@ -76,10 +77,10 @@ class LinkSettings(BaseModel):
     @field_validator("groups")
     @classmethod
     def check_groups(cls, groups: Mapping[Group, GroupSettings]) -> Mapping[Group, GroupSettings]:
-        """Refuse `newest` for stock: its changes are added up, and none of them is the newer value."""
+        """Refuse `newest` and `hold` for stock: its changes are added up, and one side's are sales."""
         stock = groups.get(Group.STOCK)
-        if stock and stock.authority is Authority.NEWEST:
-            raise ValueError("the stock of a side is never the newest: name a side, or hold")
+        if stock and stock.authority:
+            get_counting_side(GroupRule(stock.authority))
         return groups
 
     @field_validator("odoo_domain")

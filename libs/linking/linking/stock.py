@@ -84,13 +84,11 @@ def plan_stock(state: StockState | None, shopify: int | None, odoo: int | None, 
     if shopify is None or odoo is None:
         return StockDecision(Action.NOTHING, DecisionReason.UNTRACKED, state)
     present = StockState(shopify, odoo, state.unbooked if state else 0)
-    source = _choose_source(rule)
+    source = get_counting_side(rule)
     if state is None:
         return _plan_first(present, source)
     if present == state:
         return StockDecision(Action.NOTHING, DecisionReason.UNCHANGED, state)
-    if source is None:
-        return StockDecision(Action.CONFLICT, DecisionReason.HOLD, state)
     target = source.other
     sold = state.get_base(target) - present.get_base(target)
     change = present.get_base(source) - state.get_base(source)
@@ -103,30 +101,31 @@ def plan_stock(state: StockState | None, shopify: int | None, odoo: int | None, 
 
 
 def settle_unbooked(state: StockState, quantity: int, rule: GroupRule) -> StockState:
-    """Return the state once `quantity` of what is unbooked is booked on the counting side.
+    """Return the state once `quantity` of what is unbooked was booked on the counting side.
 
-    The counting side's number falls by it, and that is no change. So the caller does this together with the reading in
-    which the number has fallen: planned in between, it would be taken from the selling side a second time.
+    The counting side's number falls by it, and that is no change. If the fall was taken from the selling side by
+    mistake, the next plan gives it back; if no reading has it yet, the next plan adds it for the time being. Raises
+    `ValueError` where less is unbooked.
     """
-    source = _choose_source(rule)
-    if source is None:
-        raise ValueError("neither side counts the stock: it is held")
+    if not min(state.unbooked, 0) <= quantity <= max(state.unbooked, 0):
+        raise ValueError(f"{state.unbooked} are unbooked")
+    source = get_counting_side(rule)
     booked = _set_base(state, source, state.get_base(source) - quantity)
     return replace(booked, unbooked=state.unbooked - quantity)
 
 
-def _choose_source(rule: GroupRule) -> Side | None:
-    """Return the side that counts; None where a person must decide."""
+def get_counting_side(rule: GroupRule) -> Side:
+    """Return the side that counts. Raises `ValueError` for a rule that names none."""
     if rule.one_way:
         return rule.one_way
-    return Side(rule.authority) if rule.authority in (Authority.SHOPIFY, Authority.ODOO) else None
+    if rule.authority not in (Authority.SHOPIFY, Authority.ODOO):
+        raise ValueError("one side must have the authority over stock: it counts, and the other one sells")
+    return Side(rule.authority)
 
 
-def _plan_first(present: StockState, source: Side | None) -> StockDecision:
+def _plan_first(present: StockState, source: Side) -> StockDecision:
     if present.shopify == present.odoo:
         return StockDecision(Action.AGREE, DecisionReason.SAME, present)
-    if source is None:
-        return StockDecision(Action.CONFLICT, DecisionReason.FIRST_MATCH)
     target, counted = source.other, present.get_base(source)
     before, written = present.get_base(target), _set_base(present, target, counted)
     return StockDecision(Action.CONFLICT, DecisionReason.FIRST_MATCH, None, target, before, counted - before, written)

@@ -13,7 +13,6 @@ from linking.stock import StockDecision, StockState, count_whole_units, plan_sto
 
 SHOPIFY, ODOO = Side.SHOPIFY, Side.ODOO
 BY_ODOO, BY_SHOPIFY = GroupRule(Authority.ODOO), GroupRule(Authority.SHOPIFY)
-HELD = GroupRule(Authority.HOLD)
 
 
 def test_nothing_follows_where_both_sides_are_as_agreed() -> None:
@@ -68,14 +67,12 @@ def test_an_absolute_number_waits_for_an_approval() -> None:
     assert (decision.action, decision.reason) == (Action.CONFLICT, DecisionReason.FIRST_MATCH)
     assert (decision.target, decision.before, decision.after) == (SHOPIFY, 4, 9)
     assert (decision.state, decision.written_state) == (None, StockState(9, 9))
-    assert plan_stock(None, 4, 9, HELD) == StockDecision(Action.CONFLICT, DecisionReason.FIRST_MATCH)
 
 
-def test_changes_that_are_held_wait_for_a_person() -> None:
-    decision = plan_stock(StockState(5, 5), 4, 3, HELD)
-    assert decision == StockDecision(Action.CONFLICT, DecisionReason.HOLD, StockState(5, 5))
-    with pytest.raises(ValueError, match="held"):
-        settle_unbooked(StockState(5, 5), 1, HELD)
+@pytest.mark.parametrize("authority", [Authority.HOLD, Authority.NEWEST])
+def test_one_side_must_count(authority: Authority) -> None:
+    with pytest.raises(ValueError, match="one side must have the authority"):
+        plan_stock(StockState(5, 5), 4, 3, GroupRule(authority))
 
 
 @pytest.mark.parametrize("numbers", [(None, 5), (5, None), (None, None)])
@@ -88,6 +85,21 @@ def test_a_booked_sale_does_not_fall_twice() -> None:
     booked = settle_unbooked(StockState(3, 5, unbooked=2), 2, BY_ODOO)
     assert booked == StockState(3, 3)
     assert plan_stock(booked, 3, 3, BY_ODOO).action is Action.NOTHING
+
+
+def test_a_sale_that_was_booked_before_anybody_said_so_is_given_back() -> None:
+    fallen = plan_stock(StockState(3, 5, unbooked=2), 3, 3, BY_ODOO)
+    assert (fallen.after, fallen.written_state) == (1, StockState(1, 3, unbooked=2))
+    assert fallen.written_state is not None
+    booked = settle_unbooked(fallen.written_state, 2, BY_ODOO)
+    given_back = plan_stock(booked, 1, 3, BY_ODOO)
+    assert (given_back.after, given_back.written_state) == (3, StockState(3, 3))
+
+
+@pytest.mark.parametrize(("unbooked", "quantity"), [(2, 3), (2, -1), (-2, -3), (0, 1)])
+def test_no_more_is_booked_than_is_unbooked(unbooked: int, quantity: int) -> None:
+    with pytest.raises(ValueError, match="unbooked"):
+        settle_unbooked(StockState(5, 5, unbooked=unbooked), quantity, BY_ODOO)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,20 @@ class OAuth(Protocol):
         """Return the account that `text`, as typed by a merchant, names; None when it is not the name of an account."""
 
     def build_authorize_url(
-        self, account: str, state: str, *, again: bool = False, for_proof: bool = False, for_link: bool = False
+        self,
+        account: str,
+        state: str,
+        *,
+        again: bool = False,
+        for_proof: bool = False,
+        for_link: bool = False,
+        for_stock: bool = False,
     ) -> str:
         """Return the URL of the consent page. With `again` it asks once more for scopes that the merchant declined.
 
         With `for_proof` the consent only shows that the user has access to the account; the tokens are not kept. With
-        `for_link` it asks for the scopes that a link needs, too: nothing else asks to write.
+        `for_link` it asks for the scopes that a link needs, too, and with `for_stock` also for those that it needs for
+        stock: nothing else asks to write.
         """
 
     def parse_callback(self, query: bytes, now: float) -> OAuthCallback:

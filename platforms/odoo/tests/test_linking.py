@@ -30,6 +30,7 @@ def build_body(*variants: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "name": "Shirt",
         "active": True,
         "type": "consu",
+        "is_storable": True,
         "sale_ok": True,
         "description_sale": "Cotton & linen",
         "currency": "EUR",
@@ -160,3 +161,15 @@ def test_other_resources_are_not_linked() -> None:
 def test_the_company_tells_the_currency() -> None:
     assert extract_currency("company", {"currency": "EUR"}) == "EUR"
     assert extract_currency("products", build_body()) is None
+
+
+@pytest.mark.parametrize("is_storable", [True, False])
+def test_a_variant_is_stocked_where_its_template_is(is_storable: bool) -> None:
+    record = extract_record("products", "5", build_body(is_storable=is_storable), ExtractOptions())
+    assert record is not None
+    assert record.children[0].is_stocked is is_storable
+
+
+def test_stock_is_what_is_free_in_whole_units() -> None:
+    body = {"product_id": 7, "location": {"id": 8, "name": "WH/Stock"}, "on_hand": 9.0, "reserved": 2.5, "free": 6.5}
+    assert extract_record("stock", "7-8", body, ExtractOptions()) == LinkedRecord("stock", "7-8", {"8": 6}, parent="7")

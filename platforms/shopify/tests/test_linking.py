@@ -10,6 +10,7 @@ from linking.values import normalise
 from platforms.shopify.linking import extract_currency, extract_record
 
 PRODUCT, VARIANT = "gid://shopify/Product/1", "gid://shopify/ProductVariant/2"
+ITEM, SHELF = "gid://shopify/InventoryItem/4", "gid://shopify/Location/5"
 
 
 def build_variant(**fields: Any) -> dict[str, Any]:
@@ -108,3 +109,33 @@ def test_other_resources_are_not_linked() -> None:
 def test_the_shop_tells_the_currency() -> None:
     assert extract_currency("shop", {"currencyCode": "EUR"}) == "EUR"
     assert extract_currency("products", build_body()) is None
+
+
+def build_item(**fields: Any) -> dict[str, Any]:
+    level = {"id": "l1", "location": SHELF, "quantities": [{"name": "available", "quantity": 7}]}
+    return {"tracked": True, "variants": {VARIANT: True}, "levels": [level], **fields}
+
+
+def test_stock_is_what_is_available_by_location() -> None:
+    record = extract_record("inventory", ITEM, build_item(), ExtractOptions())
+    assert record == LinkedRecord("stock", ITEM, {SHELF: 7}, parent=VARIANT)
+
+
+@pytest.mark.parametrize("fields", [{"tracked": False}, {"levels": []}])
+def test_an_item_that_is_not_tracked_or_is_nowhere_has_no_number(fields: dict[str, Any]) -> None:
+    record = extract_record("inventory", ITEM, build_item(**fields), ExtractOptions())
+    assert record is not None
+    assert record.values == {}
+
+
+def test_a_level_whose_location_is_not_told_has_no_number() -> None:
+    item = build_item()
+    item["levels"][0]["location"] = None
+    record = extract_record("inventory", ITEM, item, ExtractOptions())
+    assert record is not None
+    assert record.values == {}
+
+
+@pytest.mark.parametrize("variants", [{}, {VARIANT: True, "gid://shopify/ProductVariant/3": True}])
+def test_an_item_of_no_variant_or_of_several_is_not_linked(variants: dict[str, bool]) -> None:
+    assert extract_record("inventory", ITEM, build_item(variants=variants), ExtractOptions()) is None

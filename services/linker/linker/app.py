@@ -46,7 +46,12 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     registry = CollectorRegistry()
     metrics = LinkerMetrics(registry)
     outbox = PeriodicTask("outbox", OutboxRelay(database.transaction, publisher, source=LINKER).run_once, interval=1.0)
-    planner = LinkPlanner(database.transaction, record_planned=metrics.record_planned, wake_outbox=outbox.wake)
+    planner = LinkPlanner(
+        database.transaction,
+        record_planned=metrics.record_planned,
+        wake_outbox=outbox.wake,
+        write_attempts=settings.write_attempts,
+    )
     planning = PeriodicTask("planner", planner.run_once, interval=0.5)
     pruning = PeriodicTask("old writes", OldWrites(database.transaction).run_once, interval=3600.0)
     reading = PeriodicTask("stalled reads", StalledReads(database.transaction).run_once, interval=30.0)

@@ -22,8 +22,9 @@ def build_link_view(
     pair_counts: Mapping[str, int],
     problem_counts: Sequence["ReasonCount"],
     line_counts: "LineCounts",
+    unbooked: int,
 ) -> dict[str, Any]:
-    """Build the JSON of a link: its sides, its state, and numbers of pairs of products, problems and lines."""
+    """Build the JSON of a link: its sides, its state, and numbers of pairs of products, problems, lines and units."""
     shop, database = sides
     return {
         "id": str(link.id),
@@ -40,6 +41,7 @@ def build_link_view(
         "problems": {count.reason: count.count for count in problem_counts},
         "planned_fields": line_counts.writes,
         "conflicts": line_counts.conflicts,
+        "unbooked_units": unbooked,
     }
 
 
@@ -87,7 +89,8 @@ def build_failures_view(failures: Sequence[Mapping[str, Any]], outcomes: Sequenc
 def _build_line_view(line: Mapping[str, Any]) -> dict[str, Any]:
     target = line["target"]
     other = "odoo" if target == "shopify" else "shopify"
-    return {**line, "before": line[target] if target else None, "after": line[other] if target else None}
+    after = line[other] if line["after"] is None else line["after"]
+    return {**line, "before": line[target] if target else None, "after": after if target else None}
 
 
 def _to_ms(moment: datetime) -> int:

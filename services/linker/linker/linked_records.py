@@ -29,6 +29,7 @@ def encode_record(record: LinkedRecord) -> dict[str, Any]:
         "currency": record.currency,
         "bin": record.bin,
         "option_values": dict(record.option_values),
+        "is_stocked": record.is_stocked,
     }
 
 
@@ -46,15 +47,13 @@ def decode_record(content: Mapping[str, Any]) -> LinkedRecord:
         currency=content["currency"],
         bin=content["bin"],
         option_values=content["option_values"],
+        is_stocked=content["is_stocked"],
     )
 
 
 def encode_keys(record: LinkedRecord) -> list[list[str | bool | None]]:
     """Return id, SKU, barcode, and whether it may be listed, of each variant: what matching must know of a record."""
-    return [
-        [one.id, one.keys.sku, one.keys.barcode, one.is_in_domain]
-        for one in build_product_keys(record).variants
-    ]
+    return [[one.id, one.keys.sku, one.keys.barcode, one.is_in_domain] for one in build_product_keys(record).variants]
 
 
 def decode_keys(record_id: str, variants: list[list[Any]], *, is_in_domain: bool) -> ProductKeys:

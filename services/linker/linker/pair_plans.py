@@ -31,7 +31,8 @@ class Pair:
     """A pair as it is stored, with what both sides last agreed on, as each has reported it.
 
     `shopify_archived` and `odoo_archived` say whether the records were archived or gone when that was last acted on;
-    None until the pair is planned. `failed_write` is a write that the platform has refused.
+    None until the pair is planned. `failed_write` is a write that the platform has refused. `unbooked` is, of stock and
+    by location, what one side has sold and the other does not know of yet.
     """
 
     id: UUID
@@ -47,6 +48,7 @@ class Pair:
     shopify_archived: bool | None
     odoo_archived: bool | None
     failed_write: UUID | None = None
+    unbooked: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class KnownRecord:
 
 @dataclass(frozen=True)
 class PlanLine:
-    """One line of a plan: what is to become of one field of a pair. `target` is the side that is written."""
+    """One line of a plan: what is to become of one field of a pair. `target` is the side that is written.
+
+    It gets the other side's value, or `after` where that is not None.
+    """
 
     field: str
     group: str
@@ -68,6 +73,7 @@ class PlanLine:
     target: str | None = None
     shopify: Any = None
     odoo: Any = None
+    after: Any = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class PlannedPair:
     shopify_archived: bool | None
     odoo_archived: bool | None
     lines: tuple[PlanLine, ...] = field(default=())
+    unbooked: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_product(
@@ -118,8 +125,8 @@ def _plan_pairs(
 ) -> Iterator[PlannedPair]:
     for pair in pairs:
         variant = pair.product_pair is not None
-        one = _find(shopify, pair.shopify_id if variant else None)
-        other = _find(odoo, pair.odoo_id if variant else None)
+        one = find_variant(shopify, pair.shopify_id if variant else None)
+        other = find_variant(odoo, pair.odoo_id if variant else None)
         if pair.state == UNLINKED or one is None or other is None:
             yield _plan_unlinked(pair, one, other, settings)
         else:
@@ -127,7 +134,8 @@ def _plan_pairs(
             yield _plan_linked(pair, (one, shopify), (other, odoo), settings, rules, names)
 
 
-def _find(product: KnownRecord | None, variant: str | None) -> LinkedRecord | None:
+def find_variant(product: KnownRecord | None, variant: str | None) -> LinkedRecord | None:
+    """Return a variant of a product, or for None the product itself; None if it is not there."""
     if product is None or variant is None:
         return product.record if product else None
     return next((child for child in product.record.children if child.id == variant), None)

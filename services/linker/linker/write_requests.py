@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 
 from linker.pair_plans import CREATE
 from linking.planning import Action
-from linking.records import Side
+from linking.records import STOCK, Side
 from linking.removals import RemovalAction
+from linking.settings import LinkSettings
 
 UPDATE = "update"
 SENT_ACTIONS = (Action.WRITE.value, CREATE, *(one.value for one in RemovalAction if one is not RemovalAction.KEEP))
@@ -18,7 +19,10 @@ SENT_ACTIONS = (Action.WRITE.value, CREATE, *(one.value for one in RemovalAction
 
 @dataclass(frozen=True)
 class DueLine:
-    """A line of a plan that is to be written, with its pair. `product` is the id of a variant's product."""
+    """A line of a plan that is to be written, with its pair. `product` is the id of a variant's product.
+
+    `after` is what the target gets; None where that is the other side's value.
+    """
 
     pair: UUID
     resource: str
@@ -31,11 +35,13 @@ class DueLine:
     action: str
     shopify: Any
     odoo: Any
+    after: Any
 
 
 @dataclass(frozen=True)
 class NewWrite:
-    """A write as it is decided. `fields` has for each field the value that is expected and the new one."""
+    """A write as it is decided. `fields` has for each field the value that is expected, the new one, and that of the
+    other side, with which it was decided."""
 
     id: UUID
     pair: UUID
@@ -75,6 +81,17 @@ def build_writes(lines: Iterable[DueLine]) -> Iterator[NewWrite]:
         )
 
 
+def get_target_names(names: Iterable[str], resource: str, side: Side, settings: LinkSettings) -> dict[str, str]:
+    """Return the names that a write's fields have on the side that is written, by the link's `names`.
+
+    They are the same, but stock of Odoo goes by Odoo's ids of locations.
+    """
+    if resource != STOCK or side is Side.SHOPIFY:
+        return {name: name for name in names}
+    return {name: str(settings.locations[name]) for name in names}
+
+
 def _build_field(line: DueLine) -> dict[str, Any]:
     values = {Side.SHOPIFY: line.shopify, Side.ODOO: line.odoo}
-    return {"expected": values[line.target], "wanted": values[line.target.other]}
+    other = values[line.target.other]
+    return {"expected": values[line.target], "wanted": other if line.after is None else line.after, "other": other}

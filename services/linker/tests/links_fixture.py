@@ -1,7 +1,7 @@
 """The linker on a schema of its own, with simulated feeds of a shop and of a database of Odoo."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -16,23 +16,30 @@ from linker.store.sides import LinkSide
 from linker.use_cases import link_states
 from linker.use_cases.feed_pages import FeedPages
 from linker.use_cases.planner import LinkPlanner
-from linking.records import PRODUCTS, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys
+from linking.records import PRODUCTS, STOCK, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys
 from linking.settings import LinkSettings
 
 SHOP, DATABASE = "shopify:acme.myshopify.com", "odoo:acme.example.com/production"
 CONNECTIONS = {"shopify": SHOP, "odoo": DATABASE}
 MERCHANT = UUID("00000000-0000-4000-8000-00000000000a")
-SCOPES = ("read_products", "read_inventory", "write_products")
+SCOPES = ("read_products", "read_inventory", "write_products", "write_inventory", "read_locations")
 FEED = UUID("00000000-0000-4000-8000-00000000000f")
 OTHER_FEED = UUID("00000000-0000-4000-8000-0000000000f2")
 
 
 class SimulatedReader:
-    """Reads products of the form `{"title": ..., "variants": [{"id", "sku", ...}]}`, and currencies of `account`."""
+    """Reads products of the form `{"title": ..., "variants": [{"id", "sku", ...}]}`, and currencies of `account`.
+
+    Stock has the form `{"variant": ..., "units": {location: number}}`.
+    """
+
+    LINKED_RESOURCES: ClassVar = {PRODUCTS: PRODUCTS, STOCK: STOCK}
 
     def extract_record(
         self, resource: str, record_id: str, body: Mapping[str, Any], options: ExtractOptions
     ) -> LinkedRecord | None:
+        if resource == STOCK:
+            return LinkedRecord(STOCK, record_id, body["units"], parent=body["variant"])
         if resource != PRODUCTS:
             return None
         if "title" not in body:
@@ -41,10 +48,11 @@ class SimulatedReader:
             LinkedRecord(
                 VARIANTS,
                 variant["id"],
-                {name: value for name, value in variant.items() if name not in ("id", "archived")},
+                {name: value for name, value in variant.items() if name not in ("id", "archived", "is_stocked")},
                 MatchKeys(variant.get("sku"), variant.get("barcode")),
                 parent=record_id,
                 is_archived=variant.get("archived", False),
+                is_stocked=variant.get("is_stocked", True),
             )
             for variant in body["variants"]
         )
@@ -61,10 +69,17 @@ def build_product(record_id: str, sku: str | None, title: str = "Lamp", **fields
     return {"title": title, "variants": [{"id": f"v{record_id}", "sku": sku, **own}], **fields}
 
 
-def build_entry(record_id: str, sequence: int, body: dict[str, Any] | None, resource: str = PRODUCTS) -> FeedEntry:
-    operation = "delete" if body is None else "update"
+def build_entry(
+    record_id: str, sequence: int, body: dict[str, Any] | None, resource: str = PRODUCTS, *, read_at: int = 0
+) -> FeedEntry:
     return FeedEntry(
-        resource=resource, id=record_id, sequence=sequence, operation=operation, changed_at=1_000 + sequence, body=body
+        resource=resource,
+        id=record_id,
+        sequence=sequence,
+        operation="delete" if body is None else "update",
+        read_at=read_at,
+        changed_at=1_000 + sequence,
+        body=body,
     )
 
 
@@ -75,10 +90,12 @@ class SimulatedFeed:
         self.connection, self.feed, self.epoch, self.sequence = connection, FEED, 1, 0
         self.entries: dict[tuple[str, str], FeedEntry] = {}
 
-    def put(self, record_id: str, body: dict[str, Any] | None, resource: str = PRODUCTS) -> FeedEntry:
+    def put(
+        self, record_id: str, body: dict[str, Any] | None, resource: str = PRODUCTS, *, read_at: int = 0
+    ) -> FeedEntry:
         """Change a record, or delete it for None."""
         self.sequence += 1
-        entry = build_entry(record_id, self.sequence, body, resource)
+        entry = build_entry(record_id, self.sequence, body, resource, read_at=read_at)
         self.entries[resource, record_id] = entry
         return entry
 
@@ -158,10 +175,19 @@ class LinkWorld:
             feed = next(feed for feed in (self.shopify, self.odoo) if feed.connection == message["connection"])
             await self.reads(feed.connection, feed.build_read(UUID(message["read_id"]), **fields))
 
-    async def change(self, feed: SimulatedFeed, record_id: str, body: dict[str, Any] | None) -> None:
+    async def change(
+        self,
+        feed: SimulatedFeed,
+        record_id: str,
+        body: dict[str, Any] | None,
+        resource: str = PRODUCTS,
+        *,
+        read_at: int = 0,
+    ) -> None:
         """Change a record of one side, publish it on the feed, and plan."""
         after = feed.sequence
-        await self.changes(feed.connection, [feed.build_page([feed.put(record_id, body)], after=after)])
+        entry = feed.put(record_id, body, resource, read_at=read_at)
+        await self.changes(feed.connection, [feed.build_page([entry], after=after)])
         await self.plan()
 
     async def plan(self) -> None:

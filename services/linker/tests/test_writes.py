@@ -152,9 +152,7 @@ async def test_a_conflict_is_planned_anew_with_what_was_found(world: LinkWorld, 
     await link_pair(world, groups={"content": {"authority": "shopify"}})
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Of Odoo"))
     (request,) = await writers.pop()
-    await writers.answer(
-        request, "conflict", values={"title": "Of the shop"}, version=WRITTEN_AT, read_at=5_000
-    )
+    await writers.answer(request, "conflict", values={"title": "Of the shop"}, version=WRITTEN_AT, read_at=5_000)
     (second,) = await writers.pop()
     assert (second["connection"], second["fields"], second["expected"]) == (
         DATABASE,
@@ -217,6 +215,23 @@ async def test_a_silent_write_is_requested_again_under_its_id_until_it_is_given_
     assert len({request["write_id"] for request in requests}) == 1
     assert [request["attempt"] for request in requests] == list(range(1, 12))
     assert await world.list_pairs() == [("s1", "o1", "error", "run_failed")]
+
+
+async def test_a_failed_write_waits_longer_after_each_failure(world: LinkWorld, writers: Writers) -> None:
+    await link_pair(world)
+    await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60, 60):
+        (request,) = await writers.pop()
+        await writers.answer(request, "failed")
+        assert await writers.pop() == []
+        async with world.database.transaction() as tx:
+            waits = text("SELECT extract(epoch FROM due_at - now()) FROM writes")
+            assert seconds - 1 < float((await tx.execute(waits)).scalar_one()) <= seconds
+        await make_due(world)
+    (request,) = await writers.pop()
+    await writers.answer(request, "failed")
+    await make_due(world)
+    assert await list_states(world) == ["failed"]
 
 
 async def test_a_throttled_write_is_never_given_up(world: LinkWorld, writers: Writers) -> None:
@@ -283,6 +298,25 @@ async def test_a_held_conflict_waits_for_a_person(world: LinkWorld, writers: Wri
     await world.plan()
     (request,) = await writers.pop()
     assert (request["connection"], request["fields"]) == (DATABASE, {"title": "Of the shop"})
+
+
+async def test_records_of_one_id_are_told_apart_by_their_resource(world: LinkWorld, writers: Writers) -> None:
+    groups = {"content": {"authority": "hold"}, "price": {"authority": "hold"}}
+    product = {"title": "Lamp", "variants": [{"id": "7", "sku": "SKU-1", "price": "9"}]}
+    world.shopify.put("s1", {**product, "variants": [{"id": "v1", "sku": "SKU-1", "price": "8"}], "title": "Lampe"})
+    world.odoo.put("7", product)
+    for feed in (world.shopify, world.odoo):
+        feed.put("account", {"currency": "EUR"}, "account")
+    await world.draft_link(groups=groups)
+    await approve(world)
+    async with world.database.transaction() as tx:
+        link = await lock_link(tx, SHOP)
+        with pytest.raises(RequestRejectedError, match=r"several records \(products, variants\)"):
+            await settle_conflicts(tx, link, Side.ODOO, record="7")
+        assert await settle_conflicts(tx, link, Side.ODOO, record="7", resource="variants") == 1
+    await world.plan()
+    (request,) = await writers.pop()
+    assert (request["resource"], request["fields"]) == ("variants", {"price": "9"})
 
 
 async def test_many_writes_within_an_hour_wait_for_an_approval(world: LinkWorld, writers: Writers) -> None:

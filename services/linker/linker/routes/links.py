@@ -17,6 +17,7 @@ from linker.link_views import build_failures_view, build_link_view, build_plan_v
 from linker.store import links, pairs, plans, sides, writes
 from linker.store.links import Link
 from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
+from linker.use_cases.bookings import book_sales
 from linker.use_cases.link_states import BY_OPERATOR, create_link, end_link, lock_link, pause_link, resume_link
 from linking.records import Side
 from linking.settings import LinkSettings
@@ -44,12 +45,28 @@ class Approval(BaseModel):
 
 
 class Settlement(BaseModel):
-    """Which side wins conflicts: of a record of either side and a field, or of all for None."""
+    """Which side wins conflicts: of a record of either side and a field, or of all for None.
+
+    `resource` tells records of one id apart: in Odoo, a product and a variant may have the same.
+    """
 
     model_config = ConfigDict(extra="forbid")
     winner: Side
     record: str | None = None
+    resource: Literal["products", "variants", "stock"] | None = None
     field: str | None = None
+
+
+class Booking(BaseModel):
+    """Which sales were booked on the side that counts: of a variant of either side and a location, or all for None.
+
+    `quantity` is how many units; None stands for all that are unbooked there.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    record: str | None = None
+    location: str | None = None
+    quantity: int | None = None
 
 
 class Retry(BaseModel):
@@ -98,7 +115,9 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
         return view
 
     @router.get("/links/{shop:path}/plan")
-    async def read_plan(shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100) -> dict[str, Any]:
+    async def read_plan(
+        shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100, action: str | None = None
+    ) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction("REPEATABLE READ") as tx:
                 link = await _find_link(tx, shop)
@@ -106,7 +125,7 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
                     link,
                     plan=await plans.get(tx, link.id, link.plan_number),
                     counts=await plans.count_lines(tx, link.id),
-                    lines=await plans.list_lines(tx, link.id, limit),
+                    lines=await plans.list_lines(tx, link.id, limit, action=action),
                     unlinked_counts=await pairs.count_unlinked(tx, link.id),
                     unlinked=await pairs.list_unlinked(tx, link.id, limit),
                     problem_counts=await pairs.count_problems(tx, link.id),
@@ -135,9 +154,22 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
         with _translate_refusals():
             async with database.transaction() as tx:
                 link = await lock_link(tx, shop)
-                settled = await settle_conflicts(tx, link, choice.winner, record=choice.record, field=choice.field)
+                settled = await settle_conflicts(
+                    tx, link, choice.winner, record=choice.record, resource=choice.resource, field=choice.field
+                )
         on_changed()
         return {"pairs": settled}
+
+    @router.post("/links/{shop:path}/book")
+    async def book(shop: str, booking: Booking) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                link = await lock_link(tx, shop)
+                units = await book_sales(
+                    tx, link, record=booking.record, location=booking.location, quantity=booking.quantity
+                )
+        on_changed()
+        return {"units": units}
 
     @router.post("/links/{shop:path}/retry")
     async def retry(shop: str, chosen: Retry) -> dict[str, Any]:
@@ -192,4 +224,5 @@ async def _load_view(tx: AsyncConnection, link: Link) -> dict[str, Any]:
         pair_counts=await pairs.count_states(tx, link.id),
         problem_counts=await pairs.count_problems(tx, link.id),
         line_counts=await plans.count_writes(tx, link.id),
+        unbooked=await pairs.count_unbooked(tx, link.id),
     )

@@ -13,15 +13,21 @@ from linker.pair_plans import Pair, PlannedPair
 from linker.pairing import PairChanges, StoredPair
 from linking.matching import MatchProblem
 from linking.records import PRODUCTS, VARIANTS, Side
+from linking.stock import StockState
 
 ODOO_MODELS = {PRODUCTS: "product.template", VARIANTS: "product.product"}
+_ROW = """
+id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
+odoo_archived, failed_write, unbooked
+"""
 _STORED = "id, resource, product_pair, shopify_id, odoo_id, state, reason"
-_LIST_ALL = text(f"SELECT {_STORED} FROM pairs WHERE link = :link")
+_LIST_ALL = text(f"SELECT {_STORED} FROM pairs WHERE link = :link AND resource <> 'stock'")
 _LIST_OF = text(f"""
 WITH products AS (
     SELECT id FROM pairs WHERE link = :link AND resource = 'products'
       AND (shopify_id = ANY(CAST(:shopify AS text[])) OR odoo_id = ANY(CAST(:odoo AS text[]))))
-SELECT {_STORED} FROM pairs WHERE id IN (SELECT id FROM products) OR product_pair IN (SELECT id FROM products)
+SELECT {_STORED} FROM pairs
+WHERE (id IN (SELECT id FROM products) OR product_pair IN (SELECT id FROM products)) AND resource <> 'stock'
 """)
 _DELETE = text("DELETE FROM pairs WHERE id = ANY(CAST(:ids AS uuid[]))")
 _UNLINK = text("""
@@ -46,21 +52,43 @@ _MARK_PRODUCTS = text("""
 UPDATE pairs SET is_planned = false WHERE link = :link AND resource = 'products'
   AND (shopify_id = ANY(CAST(:shopify AS text[])) OR odoo_id = ANY(CAST(:odoo AS text[])))
 """)
+_MARK_VARIANTS = text("""
+UPDATE pairs SET is_planned = false WHERE id IN (
+    SELECT product_pair FROM pairs WHERE link = :link AND resource = 'variants'
+      AND (shopify_id = ANY(CAST(:shopify AS text[])) OR odoo_id = ANY(CAST(:odoo AS text[]))))
+""")
 _MARK_ALL = text("UPDATE pairs SET is_planned = false WHERE link = :link AND resource = 'products'")
 _LIST_UNPLANNED = text("SELECT id FROM pairs WHERE link = :link AND NOT is_planned LIMIT :limit")
-_LOAD = text("""
-SELECT id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
-    odoo_archived, failed_write
-FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])) OR product_pair = ANY(CAST(:ids AS uuid[]))
+_LOAD = text(f"""
+SELECT {_ROW} FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])) OR product_pair = ANY(CAST(:ids AS uuid[]))
+""")
+# The stock of variants that are paired otherwise by now, or not at all.
+_DELETE_STOCK = text("""
+WITH variants AS (
+    SELECT product_pair, shopify_id, odoo_id FROM pairs
+    WHERE product_pair = ANY(CAST(:ids AS uuid[])) AND resource = 'variants')
+DELETE FROM pairs WHERE link = :link AND resource = 'stock'
+  AND (product_pair = ANY(CAST(:ids AS uuid[])) OR shopify_id IN (SELECT shopify_id FROM variants)
+       OR odoo_id IN (SELECT odoo_id FROM variants))
+  AND NOT EXISTS (SELECT FROM pairs v WHERE v.product_pair = pairs.product_pair AND v.resource = 'variants'
+                  AND v.shopify_id = pairs.shopify_id AND v.odoo_id = pairs.odoo_id AND v.state <> 'unlinked')
+""")
+_INSERT_STOCK = text("""
+INSERT INTO pairs (link, resource, product_pair, shopify_id, odoo_model, odoo_id, state, is_planned)
+SELECT link, 'stock', product_pair, shopify_id, odoo_model, odoo_id, 'linked', true FROM pairs v
+WHERE product_pair = ANY(CAST(:ids AS uuid[])) AND resource = 'variants' AND state <> 'unlinked'
+  AND shopify_id IS NOT NULL AND odoo_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM pairs s WHERE s.link = v.link AND s.resource = 'stock' AND s.shopify_id = v.shopify_id)
 """)
 _SAVE = text("""
 UPDATE pairs SET state = planned.state, reason = planned.reason, name = planned.name,
     shopify_base = CAST(planned.shopify_base AS jsonb), odoo_base = CAST(planned.odoo_base AS jsonb),
-    shopify_archived = planned.shopify_archived, odoo_archived = planned.odoo_archived, is_planned = true
+    shopify_archived = planned.shopify_archived, odoo_archived = planned.odoo_archived,
+    unbooked = CAST(planned.unbooked AS jsonb), is_planned = true
 FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:names AS text[]),
     CAST(:shopify_bases AS text[]), CAST(:odoo_bases AS text[]), CAST(:shopify_archived AS boolean[]),
-    CAST(:odoo_archived AS boolean[]))
-    AS planned (id, state, reason, name, shopify_base, odoo_base, shopify_archived, odoo_archived)
+    CAST(:odoo_archived AS boolean[]), CAST(:unbooked AS text[]))
+    AS planned (id, state, reason, name, shopify_base, odoo_base, shopify_archived, odoo_archived, unbooked)
 WHERE pairs.id = planned.id
 """)
 _DELETE_ALL = text("DELETE FROM pairs WHERE link = :link")
@@ -68,11 +96,7 @@ _MARK_PAIR = text("""
 UPDATE pairs SET is_planned = false
 WHERE id IN (SELECT coalesce(product_pair, id) FROM pairs WHERE id = ANY(CAST(:ids AS uuid[])))
 """)
-_LOCK = text("""
-SELECT id, resource, product_pair, shopify_id, odoo_id, state, reason, name, shopify_base, odoo_base, shopify_archived,
-    odoo_archived, failed_write
-FROM pairs WHERE id = :id FOR UPDATE
-""")
+_LOCK = text(f"SELECT {_ROW} FROM pairs WHERE id = :id FOR UPDATE")
 _SAVE_BASES = text("""
 UPDATE pairs SET shopify_base = CAST(:shopify_base AS jsonb), odoo_base = CAST(:odoo_base AS jsonb) WHERE id = :id
 """)
@@ -101,8 +125,24 @@ UPDATE pairs SET plan_number = :number, failed_write = NULL, state = 'linked', r
 WHERE link = :link AND failed_write IS NOT NULL AND (CAST(:reason AS text) IS NULL OR reason = :reason) RETURNING id
 """)
 _RENUMBER_PAIRS = text("UPDATE pairs SET plan_number = :number WHERE id = ANY(CAST(:ids AS uuid[]))")
+_LIST_UNBOOKED = text(f"""
+SELECT {_ROW} FROM pairs WHERE link = :link AND resource = 'stock' AND unbooked <> '{{}}'
+  AND (CAST(:record AS text) IS NULL OR shopify_id = :record OR odoo_id = :record) FOR UPDATE
+""")
+_SAVE_STOCK_STATE = text("""
+UPDATE pairs SET shopify_base = jsonb_set(shopify_base, ARRAY[:location], to_jsonb(CAST(:shopify AS integer))),
+    odoo_base = jsonb_set(odoo_base, ARRAY[:location], to_jsonb(CAST(:odoo AS integer))),
+    unbooked = unbooked - :location || CASE CAST(:unbooked AS integer) WHEN 0 THEN '{}'::jsonb
+        ELSE jsonb_build_object(CAST(:location AS text), CAST(:unbooked AS integer)) END
+WHERE id = :id
+""")
+_COUNT_UNBOOKED = text("""
+SELECT coalesce(sum(CAST(units.value AS integer)), 0)
+FROM pairs, jsonb_each_text(unbooked) AS units WHERE link = :link AND resource = 'stock'
+""")
 _FIND_OF_RECORD = text("""
-SELECT id FROM pairs WHERE link = :link AND (shopify_id = :record OR odoo_id = :record)
+SELECT id, resource FROM pairs WHERE link = :link AND (shopify_id = :record OR odoo_id = :record)
+  AND (CAST(:resource AS text) IS NULL OR resource = :resource)
 """)
 _COUNT = text("SELECT state, count(*) AS pairs FROM pairs WHERE link = :link AND resource = 'products' GROUP BY state")
 _COUNT_UNLINKED = text("""
@@ -131,7 +171,7 @@ WHERE link = :link ORDER BY reason, key, shopify_products, odoo_products LIMIT :
 """)
 
 Ids = Mapping[Side, Collection[str]]
-"""Ids of products by side."""
+"""Ids of products, or of variants, by side."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +229,25 @@ async def mark_unplanned(tx: AsyncConnection, link: UUID, products: Ids | None) 
         await tx.execute(_MARK_PRODUCTS, {"link": link, **_spread(products)})
 
 
+async def mark_variants_unplanned(tx: AsyncConnection, link: UUID, variants: Ids) -> None:
+    """Have the pairs of the products of these variants planned anew."""
+    await tx.execute(_MARK_VARIANTS, {"link": link, **_spread(variants)})
+
+
+async def arrange_stock(tx: AsyncConnection, link: UUID, products: Sequence[UUID]) -> None:
+    """Make the pairs of stock of these pairs of products as their variants are paired now."""
+    values = {"link": link, "ids": list(products)}
+    await tx.execute(_DELETE_STOCK, values)
+    await tx.execute(_INSERT_STOCK, values)
+
+
 async def list_unplanned(tx: AsyncConnection, link: UUID, limit: int) -> Sequence[UUID]:
     """Return the ids of at most `limit` pairs of products that are to be planned, with their variants."""
     return (await tx.execute(_LIST_UNPLANNED, {"link": link, "limit": limit})).scalars().all()
 
 
 async def load(tx: AsyncConnection, ids: Sequence[UUID]) -> list[Pair]:
-    """Return pairs of products and all pairs of their variants."""
+    """Return pairs of products, and all pairs of their variants and of the stock of these."""
     rows = (await tx.execute(_LOAD, {"ids": list(ids)})).mappings()
     return [Pair(**row) for row in rows]
 
@@ -211,6 +263,7 @@ async def save(tx: AsyncConnection, planned: Sequence[PlannedPair]) -> None:
         "odoo_bases": [orjson.dumps(one.odoo_base).decode() for one in planned],
         "shopify_archived": [one.shopify_archived for one in planned],
         "odoo_archived": [one.odoo_archived for one in planned],
+        "unbooked": [orjson.dumps(one.unbooked).decode() for one in planned],
     }
     await tx.execute(_SAVE, columns)
 
@@ -276,9 +329,27 @@ async def set_numbers(tx: AsyncConnection, ids: Collection[UUID], number: int) -
     await tx.execute(_RENUMBER_PAIRS, {"ids": list(ids), "number": number})
 
 
-async def find_pairs_of_record(tx: AsyncConnection, link: UUID, record: str) -> Sequence[UUID]:
-    """Return the pairs that have a record with this id on one of their sides."""
-    return (await tx.execute(_FIND_OF_RECORD, {"link": link, "record": record})).scalars().all()
+async def find_pairs_of_record(tx: AsyncConnection, link: UUID, record: str, resource: str | None) -> dict[UUID, str]:
+    """Return the pairs (of a resource, or any) that have a record with this id on one side, with their resources."""
+    rows = await tx.execute(_FIND_OF_RECORD, {"link": link, "record": record, "resource": resource})
+    return {row.id: row.resource for row in rows}
+
+
+async def list_unbooked(tx: AsyncConnection, link: UUID, record: str | None) -> list[Pair]:
+    """Return the stock of which anything is unbooked, of one variant or (None) of all, locked until the end."""
+    rows = (await tx.execute(_LIST_UNBOOKED, {"link": link, "record": record})).mappings()
+    return [Pair(**row) for row in rows]
+
+
+async def count_unbooked(tx: AsyncConnection, link: UUID) -> int:
+    """Return how many units were sold on one side that the other one does not know of yet."""
+    return int((await tx.execute(_COUNT_UNBOOKED, {"link": link})).scalar_one())
+
+
+async def save_stock_state(tx: AsyncConnection, pair: UUID, location: str, state: StockState) -> None:
+    """Store what both sides have agreed on of the stock at a location."""
+    values = {"shopify": state.shopify, "odoo": state.odoo, "unbooked": state.unbooked}
+    await tx.execute(_SAVE_STOCK_STATE, {"id": pair, "location": location, **values})
 
 
 async def delete_all(tx: AsyncConnection, link: UUID) -> None:

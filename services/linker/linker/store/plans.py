@@ -15,17 +15,18 @@ KEPT_PLANS = 100
 """How many plans of a link are remembered with their numbers of lines."""
 
 _LOAD_LINES = text("""
-SELECT pair, field, field_group, action, reason, target, shopify, odoo FROM plan_lines
+SELECT pair, field, field_group, action, reason, target, shopify, odoo, after FROM plan_lines
 WHERE pair = ANY(CAST(:pairs AS uuid[]))
 """)
 _DELETE_LINES = text("DELETE FROM plan_lines WHERE pair = ANY(CAST(:pairs AS uuid[]))")
 _INSERT_LINES = text("""
-INSERT INTO plan_lines (pair, link, resource, field, field_group, action, reason, target, shopify, odoo)
-SELECT pair, :link, resource, field, field_group, action, reason, target, CAST(shopify AS jsonb), CAST(odoo AS jsonb)
+INSERT INTO plan_lines (pair, link, resource, field, field_group, action, reason, target, shopify, odoo, after)
+SELECT pair, :link, resource, field, field_group, action, reason, target, CAST(shopify AS jsonb), CAST(odoo AS jsonb),
+    CAST(after AS jsonb)
 FROM unnest(CAST(:pairs AS uuid[]), CAST(:resources AS text[]), CAST(:fields AS text[]), CAST(:groups AS text[]),
     CAST(:actions AS text[]), CAST(:reasons AS text[]), CAST(:targets AS text[]), CAST(:shopify AS text[]),
-    CAST(:odoo AS text[]))
-    AS new (pair, resource, field, field_group, action, reason, target, shopify, odoo)
+    CAST(:odoo AS text[]), CAST(:after AS text[]))
+    AS new (pair, resource, field, field_group, action, reason, target, shopify, odoo, after)
 """)
 _SET_NUMBER = text("UPDATE pairs SET plan_number = :number WHERE id = ANY(CAST(:pairs AS uuid[]))")
 _INSERT_PLAN = text("""
@@ -42,8 +43,10 @@ SELECT count(*) FILTER (WHERE target IS NOT NULL), count(*) FILTER (WHERE action
 FROM plan_lines WHERE link = :link AND action <> 'blocked'
 """)
 _LIST_LINES = text("""
-SELECT l.resource, p.shopify_id, p.odoo_id, p.name, l.field, l.action, l.reason, l.target, l.shopify, l.odoo
-FROM plan_lines l JOIN pairs p ON p.id = l.pair WHERE l.link = :link
+SELECT l.resource, p.shopify_id, p.odoo_id, p.name, l.field, l.action, l.reason, l.target, l.shopify, l.odoo,
+    l.after
+FROM plan_lines l JOIN pairs p ON p.id = l.pair
+WHERE l.link = :link AND (CAST(:action AS text) IS NULL OR l.action = :action)
 ORDER BY p.shopify_id, l.resource, l.field LIMIT :limit
 """)
 
@@ -60,7 +63,9 @@ async def load_lines(tx: AsyncConnection, pairs: Sequence[UUID]) -> dict[UUID, d
     """Return the lines that are stored of these pairs, by pair and field."""
     lines: dict[UUID, dict[str, PlanLine]] = {}
     for row in await tx.execute(_LOAD_LINES, {"pairs": list(pairs)}):
-        line = PlanLine(row.field, row.field_group, row.action, row.reason, row.target, row.shopify, row.odoo)
+        line = PlanLine(
+            row.field, row.field_group, row.action, row.reason, row.target, row.shopify, row.odoo, row.after
+        )
         lines.setdefault(row.pair, {})[row.field] = line
     return lines
 
@@ -95,6 +100,7 @@ def _build_columns(lines: Sequence[tuple[PlannedPair, PlanLine]]) -> dict[str, l
         "targets": [line.target for _, line in lines],
         "shopify": [orjson.dumps(line.shopify).decode() for _, line in lines],
         "odoo": [orjson.dumps(line.odoo).decode() for _, line in lines],
+        "after": [None if line.after is None else orjson.dumps(line.after).decode() for _, line in lines],
     }
 
 
@@ -121,7 +127,9 @@ async def count_writes(tx: AsyncConnection, link: UUID) -> LineCounts:
     return LineCounts(*(await tx.execute(_COUNT_WRITES, {"link": link})).one())
 
 
-async def list_lines(tx: AsyncConnection, link: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return the first lines of the plan, each with the records of its pair."""
-    rows = (await tx.execute(_LIST_LINES, {"link": link, "limit": limit})).mappings()
+async def list_lines(
+    tx: AsyncConnection, link: UUID, limit: int, *, action: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the first lines of the plan (for an action, or all), each with the records of its pair."""
+    rows = (await tx.execute(_LIST_LINES, {"link": link, "limit": limit, "action": action})).mappings()
     return [dict(row) for row in rows]

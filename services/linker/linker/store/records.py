@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from linker.linked_records import decode_keys, decode_record, encode_keys, encode_record, list_keys
 from linker.written_values import WrittenValues, decode_written, encode_written
 from linking.matching import ProductKeys
-from linking.records import LinkedRecord, Side
+from linking.records import PRODUCTS, STOCK, LinkedRecord, Side
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class SideRecord:
 
     `read_at` (ms) and `updated_at` are those of the reading at the platform; `changed_at` (ms) is when the
     spaces-writer stored it. `has_changed` says whether an entry has changed anything that links know of the record.
-    `written` is what was written to the record that no entry has shown yet; `record` has these values.
+    `written` is what was written to the record that no entry has shown yet; `record` has these values. `resource` is
+    the shared one.
     """
 
     id: str
@@ -34,27 +35,34 @@ class SideRecord:
     changed_at: int = 0
     has_changed: bool = True
     written: Mapping[str, WrittenValues] = field(default_factory=dict)
+    resource: str = PRODUCTS
 
 
 _LOAD = text("""
-SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written FROM side_records
+SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written, resource FROM side_records
 WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
+""")
+_LOAD_STOCK = text("""
+SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written, resource FROM side_records
+WHERE link = :link AND side = :side AND parent = ANY(CAST(:variants AS text[])) AND content IS NOT NULL
 """)
 # In the order of ids, so that transactions which store or match the same records wait for each other in one order.
 _UPSERT = text("""
 INSERT INTO side_records (link, side, record_id, sequence, read_id, content, variant_keys, is_in_domain, seen_at,
-    updated_at, read_at, changed_at, written)
+    updated_at, read_at, changed_at, written, resource, parent)
 SELECT :link, :side, id, sequence, CAST(:read_id AS uuid), CAST(content AS jsonb), CAST(keys AS jsonb), in_domain,
-    CAST(seen_at AS jsonb), updated_at, read_at, changed_at, CAST(written AS jsonb)
+    CAST(seen_at AS jsonb), updated_at, read_at, changed_at, CAST(written AS jsonb), resource, parent
 FROM unnest(CAST(:ids AS text[]), CAST(:sequences AS bigint[]), CAST(:contents AS text[]), CAST(:keys AS text[]),
     CAST(:in_domain AS boolean[]), CAST(:seen_at AS text[]), CAST(:updated_at AS timestamptz[]),
-    CAST(:read_at AS bigint[]), CAST(:changed_at AS bigint[]), CAST(:written AS text[]))
-    AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at, changed_at, written)
+    CAST(:read_at AS bigint[]), CAST(:changed_at AS bigint[]), CAST(:written AS text[]),
+    CAST(:resources AS text[]), CAST(:parents AS text[]))
+    AS new (id, sequence, content, keys, in_domain, seen_at, updated_at, read_at, changed_at, written, resource, parent)
 ORDER BY id
 ON CONFLICT (link, side, record_id) DO UPDATE SET sequence = EXCLUDED.sequence, content = EXCLUDED.content,
     read_id = coalesce(EXCLUDED.read_id, side_records.read_id), variant_keys = EXCLUDED.variant_keys,
     is_in_domain = EXCLUDED.is_in_domain, seen_at = EXCLUDED.seen_at, updated_at = EXCLUDED.updated_at,
     read_at = EXCLUDED.read_at, changed_at = EXCLUDED.changed_at, written = EXCLUDED.written,
+    parent = coalesce(EXCLUDED.parent, side_records.parent),
     is_matched = side_records.is_matched AND NOT side_records.record_id = ANY(CAST(:changed_ids AS text[]))
 """)
 _DELETE_KEYS = text("""
@@ -82,7 +90,7 @@ WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
 """)
 _DELETE_ALL = text("DELETE FROM side_records WHERE link = :link AND side = :side")
 _LOCK_UNMATCHED = text("""
-SELECT side, record_id FROM side_records WHERE link = :link AND NOT is_matched
+SELECT side, record_id, resource, parent FROM side_records WHERE link = :link AND NOT is_matched
 ORDER BY side, record_id LIMIT :limit FOR UPDATE
 """)
 _SET_MATCHED = text("""
@@ -91,8 +99,9 @@ WHERE link = :link AND side_records.side = done.side AND record_id = done.id
 """)
 _LOAD_KEYS = text("""
 SELECT side, record_id, variant_keys, is_in_domain FROM side_records
-WHERE link = :link AND content IS NOT NULL AND (CAST(:ids AS text[]) IS NULL OR (side, record_id) IN (
-    SELECT * FROM unnest(CAST(:sides AS text[]), CAST(:ids AS text[]))))
+WHERE link = :link AND resource = 'products' AND content IS NOT NULL
+  AND (CAST(:ids AS text[]) IS NULL
+       OR (side, record_id) IN (SELECT * FROM unnest(CAST(:sides AS text[]), CAST(:ids AS text[]))))
 """)
 # All records that a chain of shared keys and pairs leads to.
 _LIST_CONNECTED = text("""
@@ -116,22 +125,43 @@ RecordIds = Collection[tuple[str, str]]
 """Records of a link, as pairs of side and id."""
 
 
+@dataclass(frozen=True)
+class ChangedRecords:
+    """Records that have changed: products, and stock with the variants that it is of."""
+
+    products: RecordIds
+    stock: RecordIds
+    stocked_variants: RecordIds
+
+    def __len__(self) -> int:
+        return len(self.products) + len(self.stock)
+
+
 async def load(tx: AsyncConnection, link: UUID, side: str, ids: Collection[str]) -> dict[str, SideRecord]:
     """Return what is known of these records of one side, by id."""
     rows = await tx.execute(_LOAD, {"link": link, "side": side, "ids": list(ids)})
-    return {
-        row.record_id: SideRecord(
-            row.record_id,
-            row.sequence,
-            decode_record(row.content) if row.content is not None else None,
-            row.seen_at,
-            row.updated_at,
-            row.read_at,
-            row.changed_at,
-            written=decode_written(row.written),
-        )
-        for row in rows
-    }
+    return {row.record_id: _build(row) for row in rows}
+
+
+async def load_stock(tx: AsyncConnection, link: UUID, side: str, variants: Collection[str]) -> list[SideRecord]:
+    """Return the records of stock that one side has of these variants."""
+    return [
+        _build(row) for row in await tx.execute(_LOAD_STOCK, {"link": link, "side": side, "variants": list(variants)})
+    ]
+
+
+def _build(row: Row[Any]) -> SideRecord:
+    return SideRecord(
+        row.record_id,
+        row.sequence,
+        decode_record(row.content) if row.content is not None else None,
+        row.seen_at,
+        row.updated_at,
+        row.read_at,
+        row.changed_at,
+        written=decode_written(row.written),
+        resource=row.resource,
+    )
 
 
 async def upsert(
@@ -164,6 +194,9 @@ def _build_columns(changed: Sequence[SideRecord]) -> dict[str, list[Any]]:
         "read_at": [one.read_at for one in changed],
         "changed_at": [one.changed_at for one in changed],
         "written": [_encode(encode_written(one.written)) for one in changed],
+        "resources": [one.resource for one in changed],
+        # A product has no parent.
+        "parents": [one.record.parent if one.record else None for one in changed],
     }
 
 
@@ -205,14 +238,19 @@ async def delete_all(tx: AsyncConnection, link: UUID, side: str) -> None:
     await tx.execute(_DELETE_ALL, {"link": link, "side": side})
 
 
-async def lock_unmatched(tx: AsyncConnection, link: UUID, limit: int | None) -> list[tuple[str, str]]:
-    """Return (side, id) of at most `limit` records (None: all) that are to be matched, locked until the end."""
-    return [(row.side, row.record_id) for row in await tx.execute(_LOCK_UNMATCHED, {"link": link, "limit": limit})]
+async def lock_unmatched(tx: AsyncConnection, link: UUID, limit: int | None) -> ChangedRecords:
+    """Return at most `limit` records (None: all) that were not looked at as they are, locked until the end."""
+    rows = (await tx.execute(_LOCK_UNMATCHED, {"link": link, "limit": limit})).all()
+    return ChangedRecords(
+        [(row.side, row.record_id) for row in rows if row.resource != STOCK],
+        [(row.side, row.record_id) for row in rows if row.resource == STOCK],
+        [(row.side, row.parent) for row in rows if row.resource == STOCK and row.parent is not None],
+    )
 
 
-async def set_matched(tx: AsyncConnection, link: UUID, ids: RecordIds) -> None:
-    """Store that these records were matched as they are."""
-    await tx.execute(_SET_MATCHED, {"link": link, **_split(ids)})
+async def set_matched(tx: AsyncConnection, link: UUID, changed: ChangedRecords) -> None:
+    """Store that these records were looked at as they are."""
+    await tx.execute(_SET_MATCHED, {"link": link, **_split([*changed.products, *changed.stock])})
 
 
 async def list_connected(tx: AsyncConnection, link: UUID, ids: RecordIds) -> set[tuple[str, str]]:

@@ -23,7 +23,7 @@ class Write:
     """A write as it is stored, with the records of its pair.
 
     `product` is the id of a variant's product on the side that is written; None for products. `fields` has for each
-    field the value that is expected and the wanted one.
+    field the value that is expected, the wanted one, and the other side's with which it was decided.
     """
 
     id: UUID
@@ -51,33 +51,41 @@ WHERE l.link = :link AND l.target IS NOT NULL AND l.action IN ({", ".join(f"'{ac
                   AND (w.state = 'open' OR w.plan_number = p.plan_number))
 """
 _LIST_DUE_LINES = text(f"""
-WITH due AS (SELECT DISTINCT l.pair, l.target {_DUE} AND l.target = :side ORDER BY l.pair LIMIT :limit)
+WITH due AS (
+    SELECT DISTINCT l.pair, l.target {_DUE} AND l.target = :side AND (l.resource = 'stock') = :of_stock
+    ORDER BY l.pair LIMIT :limit)
 SELECT p.id AS pair, p.resource, p.product_pair, p.plan_number, l.target,
     CASE l.target WHEN 'shopify' THEN p.shopify_id ELSE p.odoo_id END AS record,
     CASE l.target WHEN 'shopify' THEN parent.shopify_id ELSE parent.odoo_id END AS product,
-    l.field, l.action, l.shopify, l.odoo
+    l.field, l.action, l.shopify, l.odoo, l.after
 FROM due JOIN plan_lines l ON l.pair = due.pair AND l.target = due.target JOIN pairs p ON p.id = l.pair
 LEFT JOIN pairs parent ON parent.id = p.product_pair
 WHERE l.action IN ({", ".join(f"'{action}'" for action in SENT_ACTIONS)})
 ORDER BY p.id, l.target, l.field
 """)
-# By product: its variants are written with it.
-_COUNT_UNAPPROVED = text(f"""
+# By product: its variants are written with it, and the stock of these is counted apart.
+_LIST_UNAPPROVED = text(f"""
 WITH planned AS (
     SELECT coalesce(p.product_pair, p.id) AS product, l.action IN ('draft', 'archive', 'delete') AS is_removal
-    {_DUE} AND p.plan_number > :approved
+    {_DUE} AND (p.resource = 'stock') = :of_stock AND p.plan_number > :approved
     UNION ALL
     SELECT coalesce(p.product_pair, p.id), w.operation IN ('draft', 'archive', 'delete')
     FROM writes w JOIN pairs p ON p.id = w.pair
-    WHERE w.link = :link AND w.plan_number > :approved AND w.created_at > now() - interval '1 hour'
-      AND w.state <> 'cancelled')
+    WHERE w.link = :link AND (p.resource = 'stock') = :of_stock AND w.plan_number > :approved
+      AND w.created_at > now() - interval '1 hour' AND w.state <> 'cancelled')
 SELECT product, bool_or(is_removal) AS is_removal FROM planned GROUP BY product
 """)
 _COUNT_PRODUCTS = text("SELECT count(*) FROM pairs WHERE link = :link AND resource = 'products'")
-_COUNT_OPEN = text("SELECT side, count(*) AS number FROM writes WHERE link = :link AND state = 'open' GROUP BY side")
+_COUNT_OPEN = text("""
+SELECT side, count(*) AS number FROM writes w JOIN pairs p ON p.id = w.pair
+WHERE w.link = :link AND w.state = 'open' AND (p.resource = 'stock') = :of_stock GROUP BY side
+""")
 _INSERT = text("""
-INSERT INTO writes (id, link, pair, side, plan_number, operation, fields, state)
-VALUES (:id, :link, :pair, :side, :plan_number, :operation, CAST(:fields AS jsonb), 'open')
+INSERT INTO writes (id, link, pair, side, plan_number, operation, fields, state, due_at)
+SELECT :id, :link, :pair, :side, :plan_number, :operation, CAST(:fields AS jsonb), 'open',
+    -- From the second conflict on within ten minutes: 1, 2, 4 and up to 60 seconds.
+    now() + make_interval(secs => CASE WHEN count(*) < 2 THEN 0 ELSE least(60, 2 ^ least(count(*) - 2, 6)) END)
+FROM writes WHERE pair = :pair AND side = :side AND state = 'conflict' AND ended_at > now() - interval '10 minutes'
 ON CONFLICT DO NOTHING
 """)
 _COLUMNS = """
@@ -99,8 +107,12 @@ UPDATE writes SET attempt = attempt + 1, failures = failures + CASE WHEN attempt
 WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 _POSTPONE = text("""
-UPDATE writes SET due_at = GREATEST(to_timestamp(:not_before / 1000.0), now()), is_silent = false,
-    failures = failures + :counted, reason_code = :reason_code, message = :message,
+UPDATE writes SET due_at = GREATEST(
+        to_timestamp(:not_before / 1000.0),
+        -- After failures: 1, 2, 4 and up to 60 seconds.
+        now() + make_interval(secs => CAST(:counted AS integer) * least(60, 2 ^ least(failures, 6)))),
+    is_silent = false,
+    failures = failures + CAST(:counted AS integer), reason_code = :reason_code, message = :message,
     calls = calls + :calls, points = points + :points
 WHERE id = :id
 """)
@@ -131,18 +143,22 @@ SELECT side, state, count(*) AS number FROM writes WHERE link = :link GROUP BY s
 """)
 
 
-async def list_due_lines(tx: AsyncConnection, link: UUID, side: Side, limit: int) -> list[DueLine]:
-    """Return the lines of at most `limit` pairs that are to be written to this side, those of a pair together."""
-    rows = (await tx.execute(_LIST_DUE_LINES, {"link": link, "side": side, "limit": limit})).mappings()
+async def list_due_lines(tx: AsyncConnection, link: UUID, side: Side, limit: int, *, of_stock: bool) -> list[DueLine]:
+    """Return the lines of at most `limit` pairs that are to be written to this side, those of a pair together.
+
+    They are those of stock, or all others.
+    """
+    values = {"link": link, "side": side, "limit": limit, "of_stock": of_stock}
+    rows = (await tx.execute(_LIST_DUE_LINES, values)).mappings()
     return [DueLine(**{**row, "target": Side(row["target"])}) for row in rows]
 
 
-async def list_unapproved(tx: AsyncConnection, link: UUID, approved: int) -> dict[UUID, bool]:
+async def list_unapproved(tx: AsyncConnection, link: UUID, approved: int, *, of_stock: bool) -> dict[UUID, bool]:
     """Return the products that would be written, or were in the last hour, by decisions above the number `approved`.
 
-    Each with whether it would be taken off sale, archived or deleted.
+    Each with whether it would be taken off sale, archived or deleted. With `of_stock`, those whose stock would be.
     """
-    rows = await tx.execute(_COUNT_UNAPPROVED, {"link": link, "approved": approved})
+    rows = await tx.execute(_LIST_UNAPPROVED, {"link": link, "approved": approved, "of_stock": of_stock})
     return {row.product: row.is_removal for row in rows}
 
 
@@ -151,9 +167,10 @@ async def count_products(tx: AsyncConnection, link: UUID) -> int:
     return int((await tx.execute(_COUNT_PRODUCTS, {"link": link})).scalar_one())
 
 
-async def count_open(tx: AsyncConnection, link: UUID) -> Mapping[Side, int]:
-    """Return the number of open writes by side."""
-    found = {Side(row.side): row.number for row in await tx.execute(_COUNT_OPEN, {"link": link})}
+async def count_open(tx: AsyncConnection, link: UUID, *, of_stock: bool) -> Mapping[Side, int]:
+    """Return the number of open writes of stock, or of all others, by side."""
+    rows = await tx.execute(_COUNT_OPEN, {"link": link, "of_stock": of_stock})
+    found = {Side(row.side): row.number for row in rows}
     return {side: found.get(side, 0) for side in Side}
 
 
@@ -206,7 +223,10 @@ async def postpone(
     calls: int,
     points: int,
 ) -> None:
-    """Store that a write is to be requested again at `not_before` (ms), and whether the attempt has failed."""
+    """Store that a write is to be requested again at `not_before` (ms), and whether the attempt has failed.
+
+    Failed attempts are followed by waits that grow.
+    """
     values = {"reason_code": reason_code, "message": message, "calls": calls, "points": points}
     await tx.execute(_POSTPONE, {"id": write.id, "not_before": not_before, "counted": int(is_counted), **values})
 

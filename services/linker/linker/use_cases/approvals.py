@@ -10,9 +10,10 @@ from contracts.events import parse_account, parse_platform
 from linker.store import connections, links, pairs, sides
 from linker.store.links import ACTIVE, DRAFT, Link
 from linker.use_cases.link_events import publish_link
-from linking.records import Side
+from linking.records import PRODUCTS, Side
+from linking.settings import LinkSettings
 from platform_sdk.errors import RequestRejectedError
-from platforms.shopify.scopes import LINK_SCOPES
+from platforms.shopify.scopes import LINK_SCOPES, STOCK_SCOPES
 
 log = structlog.get_logger()
 CONFLICT, NOT_FOUND = 409, 404
@@ -43,9 +44,12 @@ async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
     """Raise `RequestRejectedError` if the shop has not granted what a link needs."""
     shop, _ = await sides.list_by_link(tx, link.id)
     known = await connections.get(tx, shop.connection)
-    missing = [scope for scope in LINK_SCOPES if known is None or scope not in known.scopes]
+    has_stock = bool(LinkSettings.model_validate(link.settings).locations)
+    needed = (*LINK_SCOPES, *STOCK_SCOPES) if has_stock else LINK_SCOPES
+    missing = [scope for scope in needed if known is None or scope not in known.scopes]
     if missing:
-        path = f"/{parse_platform(shop.connection)}/{parse_account(shop.connection)}/login?link=1"
+        query = "link=stock" if has_stock else "link=1"
+        path = f"/{parse_platform(shop.connection)}/{parse_account(shop.connection)}/login?{query}"
         raise RequestRejectedError(
             CONFLICT,
             f"the shop has not granted {', '.join(missing)}: the merchant opens {path} at the gateway, and agrees",
@@ -53,16 +57,27 @@ async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
 
 
 async def settle_conflicts(
-    tx: AsyncConnection, link: Link, winner: Side, *, record: str | None = None, field: str | None = None
+    tx: AsyncConnection,
+    link: Link,
+    winner: Side,
+    *,
+    record: str | None = None,
+    resource: str | None = None,
+    field: str | None = None,
 ) -> int:
     """Decide conflicts: the other side gets the winner's value. Return the number of pairs that had any.
 
     `record` is the id of a record of either side, and `field` the name of a field; None stands for all. Raises
-    `RequestRejectedError` if nothing is in conflict there.
+    `RequestRejectedError` if nothing is in conflict there, or if the id is a product's and another one's as well and no
+    `resource` says which.
     """
     chosen: Sequence[UUID] | None = None
     if record is not None:
-        chosen = await pairs.find_pairs_of_record(tx, link.id, record)
+        found = await pairs.find_pairs_of_record(tx, link.id, record, resource)
+        if PRODUCTS in found.values() and len(found) > 1:
+            names = ", ".join(sorted(set(found.values())))
+            raise RequestRejectedError(CONFLICT, f"{record} is the id of several records ({names}): name the resource")
+        chosen = list(found)
     settled = await pairs.settle(tx, link.id, ids=chosen, field=field, loser=winner.other)
     if not settled:
         raise RequestRejectedError(NOT_FOUND, "nothing is in conflict there")

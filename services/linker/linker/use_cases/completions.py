@@ -1,5 +1,6 @@
 """Applies what came of writes: the values that both sides agree on move, or the pair is planned anew."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import WriteCompleted
 from linker.linked_records import note_record_seen
-from linker.store import pairs, records, writes
+from linker.store import links, pairs, records, writes
+from linker.store.records import SideRecord
 from linker.store.writes import Write
 from linker.use_cases.requests import give_up
-from linker.write_requests import UPDATE
+from linker.write_requests import UPDATE, get_target_names
 from linker.written_values import WrittenValues, apply_written, note_written
+from linking.records import STOCK, Side
 from linking.removals import RemovalAction
+from linking.settings import LinkSettings
 
 log = structlog.get_logger()
 BLAMELESS = ("throttled", "access_denied")
@@ -42,19 +46,33 @@ async def apply_completion(tx: AsyncConnection, event: WriteCompleted) -> None:
                 **cost,
             )
         return
-    if write.operation == UPDATE:
-        await _note_values(tx, write, event)
+    values = await _find_values(tx, write, event)
+    if write.resource == STOCK:
+        await _note_stock(tx, write, event)
+    elif write.operation == UPDATE:
+        await _note_values(tx, write, event, values)
     if event.outcome == "refused":
         reason = event.reason_code or f"{write.side}_api"
         await give_up(tx, write, writes.REFUSED, reason, event.message, **cost)
     else:
         await writes.end(tx, write, event.outcome, reason_code=event.reason_code, message=event.message, **cost)
         if event.outcome != "conflict":
-            await _agree(tx, write, event)
+            await _agree(tx, write, values)
+        elif write.resource == STOCK:
+            # The number may be as it was by now: the same decision is then another write.
+            await pairs.set_numbers(tx, [write.pair], await links.raise_plan_number(tx, write.link))
     await pairs.mark_pairs_unplanned(tx, [write.pair])
 
 
-async def _agree(tx: AsyncConnection, write: Write, event: WriteCompleted) -> None:
+async def _find_values(tx: AsyncConnection, write: Write, event: WriteCompleted) -> dict[str, Any]:
+    """Return the values that the writer has read, by the names that the link has for the fields of the write."""
+    link = await links.get(tx, write.link)
+    settings = LinkSettings.model_validate(link.settings if link else {})
+    names = get_target_names(write.fields, write.resource, write.side, settings)
+    return {name: event.values[target] for name, target in names.items() if target in event.values}
+
+
+async def _agree(tx: AsyncConnection, write: Write, values: Mapping[str, Any]) -> None:
     """Note that both sides agree: on what was written, as the target reports it, and on what was decided about."""
     if write.operation in _REMOVALS:
         await pairs.note_removed(tx, write.pair, write.side.other)
@@ -62,20 +80,31 @@ async def _agree(tx: AsyncConnection, write: Write, event: WriteCompleted) -> No
     pair = await pairs.lock(tx, write.pair)
     if pair is None or write.operation != UPDATE:
         return
-    wanted = {name: values["wanted"] for name, values in write.fields.items()}
-    target = {name: event.values.get(name, value) for name, value in wanted.items()}
-    is_shop = write.side == "shopify"
+    target = {name: one["wanted"] for name, one in write.fields.items()}
+    other = {name: one["other"] for name, one in write.fields.items()}
+    if write.resource != STOCK:
+        # Another form of the same value. Another number of units is a change by somebody else.
+        target |= values
+    is_shop = write.side is Side.SHOPIFY
     await pairs.save_bases(
         tx,
         pair.id,
-        {**pair.shopify_base, **(target if is_shop else wanted)},
-        {**pair.odoo_base, **(wanted if is_shop else target)},
+        {**pair.shopify_base, **(target if is_shop else other)},
+        {**pair.odoo_base, **(other if is_shop else target)},
     )
 
 
-async def _note_values(tx: AsyncConnection, write: Write, event: WriteCompleted) -> None:
+async def _note_stock(tx: AsyncConnection, write: Write, event: WriteCompleted) -> None:
+    """Store the units as the writer has read them: the change feed has them later."""
+    for known in await records.load_stock(tx, write.link, write.side, [write.record or ""]):
+        present = known.record.values if known.record else {}
+        values = {location: units for location, units in event.values.items() if location in present}
+        if values:
+            await _lay_over(tx, write, known, None, WrittenValues(values, event.version, event.read_at))
+
+
+async def _note_values(tx: AsyncConnection, write: Write, event: WriteCompleted, values: Mapping[str, Any]) -> None:
     """Store the record's values as the writer has read them: the change feed has them later."""
-    values: dict[str, Any] = {name: event.values[name] for name in write.fields if name in event.values}
     product = write.product or write.record
     if not values or product is None:
         return
@@ -83,9 +112,17 @@ async def _note_values(tx: AsyncConnection, write: Write, event: WriteCompleted)
     if known is None or known.record is None:
         return
     variant = write.record if write.product else None
-    new = WrittenValues(values, event.version, event.read_at)
+    await _lay_over(tx, write, known, variant, WrittenValues(values, event.version, event.read_at))
+
+
+async def _lay_over(
+    tx: AsyncConnection, write: Write, known: SideRecord, variant: str | None, new: WrittenValues
+) -> None:
+    """Store new values of a record that exists, or of one of its variants, until an entry has newer ones."""
+    if known.record is None:
+        return
     written = note_written(known.written, variant, new)
     record = apply_written(known.record, {variant or "": new})
-    seen_at = note_record_seen(known.record, known.seen_at, record, event.read_at)
+    seen_at = note_record_seen(known.record, known.seen_at, record, new.read_at)
     changed = replace(known, record=record, seen_at=seen_at, written=written, has_changed=record != known.record)
     await records.upsert(tx, write.link, write.side, [changed])

@@ -19,7 +19,7 @@ from linker.store.records import SideRecord
 from linker.store.sides import LinkSide
 from linker.use_cases.reads import request_read
 from linker.written_values import apply_written, drop_seen
-from linking.records import PRODUCTS, ExtractOptions, LinkedRecord
+from linking.records import STOCK, ExtractOptions, LinkedRecord
 from linking.settings import LinkSettings
 
 log = structlog.get_logger()
@@ -28,8 +28,11 @@ log = structlog.get_logger()
 class SideReader(Protocol):
     """Translates the records of a platform into the form that both sides share: the platform's module `linking`.
 
+    `LINKED_RESOURCES` has the shared resource by that of the platform's, for those that links use.
     `extract_record` raises `KeyError`, `TypeError` or `ValueError` for a record whose form it does not know.
     """
+
+    LINKED_RESOURCES: Mapping[str, str]
 
     def extract_record(
         self, resource: str, record_id: str, body: Mapping[str, Any], options: ExtractOptions
@@ -105,23 +108,28 @@ class FeedPages:
         *,
         read_id: UUID | None = None,
     ) -> None:
-        """Store each product that is newer than what is known of it, and the account's currency."""
+        """Store each record that links use and that is newer than what is known of it, and the account's currency."""
+        settings = LinkSettings.model_validate(link.settings)
+        # Without locations in step nobody needs the stock.
+        used = {
+            resource
+            for resource, shared in self._readers[side.side].LINKED_RESOURCES.items()
+            if shared != STOCK or settings.locations
+        }
         for entry in entries:
-            if entry.resource != PRODUCTS and entry.body is not None:
+            if entry.resource not in used and entry.body is not None:
                 await self._store_currency(tx, link, side, entry.resource, entry.body)
         # The last of several entries of one record: a page has each once, but a body in chunks may come again.
-        products = {entry.id: entry for entry in entries if entry.resource == PRODUCTS}
-        known = await records.load(tx, link.id, side.side, products)
+        linked = {entry.id: entry for entry in entries if entry.resource in used}
+        known = await records.load(tx, link.id, side.side, linked)
         newer = [
-            entry
-            for entry in products.values()
-            if (old := known.get(entry.id)) is None or entry.sequence > old.sequence
+            entry for entry in linked.values() if (old := known.get(entry.id)) is None or entry.sequence > old.sequence
         ]
-        options = LinkSettings.model_validate(link.settings).build_extract_options() if newer else ExtractOptions()
+        options = settings.build_extract_options()
         built = [self._build(side, known.get(entry.id), entry, options) for entry in newer]
         await records.upsert(tx, link.id, side.side, [one for one in built if one is not None], read_id=read_id)
         if read_id is not None:
-            await records.note_read(tx, link.id, side.side, products, read_id)
+            await records.note_read(tx, link.id, side.side, linked, read_id)
 
     async def _store_currency(
         self, tx: AsyncConnection, link: Link, side: LinkSide, resource: str, body: Mapping[str, Any]
@@ -134,8 +142,10 @@ class FeedPages:
         self, side: LinkSide, old: SideRecord | None, entry: FeedEntry, options: ExtractOptions
     ) -> SideRecord | None:
         """Return the record as the entry has it; None if it cannot be read: then what is known of it stays."""
+        resource = self._readers[side.side].LINKED_RESOURCES[entry.resource]
+        times = (entry.updated_at, entry.read_at, entry.changed_at)
         if entry.body is None:
-            return SideRecord(entry.id, entry.sequence, None, {}, entry.updated_at, entry.read_at, entry.changed_at)
+            return SideRecord(entry.id, entry.sequence, None, {}, *times, resource=resource)
         try:
             record = self._readers[side.side].extract_record(entry.resource, entry.id, entry.body, options)
         except (KeyError, TypeError, ValueError) as error:
@@ -149,9 +159,16 @@ class FeedPages:
         before = old.record if old else None
         seen_first = entry.changed_at if before or not entry.updated_at else int(entry.updated_at.timestamp() * 1000)
         seen_at = note_record_seen(before, old.seen_at if old else {}, record, seen_first)
-        times = (entry.updated_at, entry.read_at, entry.changed_at)
-        has_changed = record != before
-        return SideRecord(entry.id, entry.sequence, record, seen_at, *times, has_changed=has_changed, written=written)
+        return SideRecord(
+            entry.id,
+            entry.sequence,
+            record,
+            seen_at,
+            *times,
+            has_changed=record != before,
+            written=written,
+            resource=resource,
+        )
 
 
 async def _read_again(tx: AsyncConnection, side: LinkSide, reason: str) -> LinkSide:

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from linker.pair_plans import KnownRecord, Pair, PlanLine, PlannedPair, find_currency, plan_product
 from linker.pairing import change_pairs, list_stored_matches
+from linker.stock_plans import find_numbers, plan_stock_pair
 from linker.store import links, pairs, plans, records, sides, writes
 from linker.store.links import ACTIVE, DRAFT, LIVE, READING, Link
 from linker.use_cases.link_events import publish_link
-from linker.use_cases.requests import request_writes
+from linker.use_cases.requests import WRITE_ATTEMPTS, request_writes
 from linking.matching import match_products
-from linking.records import Side
+from linking.records import STOCK, Side
 from linking.settings import LinkSettings
 from messaging.outbox import Transaction
 
@@ -32,15 +33,21 @@ class LinkPlanner:
     """Matches and plans whatever has changed. One process at a time works on a link; others take other links.
 
     What is due is stored with each change, so that a kill forgets nothing. `record_planned(pairs)` is called after each
-    transaction, and `wake_outbox` after those that have published anything.
+    transaction, and `wake_outbox` after those that have published anything. A write is given up after `write_attempts`.
     """
 
     def __init__(
-        self, transaction: Transaction, *, record_planned: Callable[[int], None], wake_outbox: Callable[[], None]
+        self,
+        transaction: Transaction,
+        *,
+        record_planned: Callable[[int], None],
+        wake_outbox: Callable[[], None],
+        write_attempts: int = WRITE_ATTEMPTS,
     ) -> None:
         self._transaction = transaction
         self._record_planned = record_planned
         self._wake_outbox = wake_outbox
+        self._write_attempts = write_attempts
 
     async def run_once(self) -> bool:
         """Match and plan a part of what is due of each link, and return whether more is due.
@@ -71,7 +78,7 @@ class LinkPlanner:
                 log.info("link planned", link=str(link.id))
             if is_done:
                 await links.finish_approval(tx, link.id)
-            has_ended = is_done and await request_writes(tx, link.id)
+            has_ended = is_done and await request_writes(tx, link.id, self._write_attempts)
             if is_done and (has_changed or has_ended or link.state == READING):
                 await publish_link(tx, link.id)
         self._record_planned(planned)
@@ -88,10 +95,12 @@ async def _match(tx: AsyncConnection, link: Link) -> bool:
         await links.set_matched(tx, link.id, is_matched=True)
     else:
         changed = await records.lock_unmatched(tx, link.id, MAX_RECORDS)
-        if changed:
-            connected = await _find_connected(tx, link, changed)
+        if changed.products:
+            connected = await _find_connected(tx, link, changed.products)
             await _match_records(tx, link, connected)
-            await pairs.mark_unplanned(tx, link.id, _group(changed))
+            await pairs.mark_unplanned(tx, link.id, _group(changed.products))
+        if changed.stocked_variants:
+            await pairs.mark_variants_unplanned(tx, link.id, _group(changed.stocked_variants))
     await records.set_matched(tx, link.id, changed)
     return link.is_matched and len(changed) == MAX_RECORDS
 
@@ -134,9 +143,12 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
     ids = await pairs.list_unplanned(tx, link.id, MAX_RECORDS)
     if not ids:
         return 0, False
+    settings = LinkSettings.model_validate(link.settings)
+    if settings.locations:
+        await pairs.arrange_stock(tx, link.id, ids)
     loaded = await pairs.load(tx, ids)
     known = {side: await _load_records(tx, link, side, loaded) for side in Side}
-    settings = LinkSettings.model_validate(link.settings)
+    units = {side: await _load_units(tx, link, side, loaded) for side in Side}
     before = await plans.load_lines(tx, [pair.id for pair in loaded])
     open_lines = await _find_open_lines(tx, before)
     grouped = defaultdict[UUID, list[Pair]](list)
@@ -148,7 +160,19 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
         shopify = known[Side.SHOPIFY].get(product.shopify_id or "")
         odoo = known[Side.ODOO].get(product.odoo_id or "")
         rules = settings.build_rules(find_currency((shopify, currencies[0]), (odoo, currencies[1])))
-        planned += plan_product(of_product, shopify, odoo, settings, rules, open_lines)
+        of_stock = [pair for pair in of_product if pair.resource == STOCK]
+        of_fields = [pair for pair in of_product if pair.resource != STOCK]
+        planned += plan_product(of_fields, shopify, odoo, settings, rules, open_lines)
+        planned += [
+            plan_stock_pair(
+                pair,
+                find_numbers(shopify, pair.shopify_id, units[Side.SHOPIFY]),
+                find_numbers(odoo, pair.odoo_id, units[Side.ODOO]),
+                settings,
+                open_lines.get(pair.id, {}),
+            )
+            for pair in of_stock
+        ]
     changed = [one for one in planned if not plans.is_same_plan(one.lines, before.get(one.id, {}).values())]
     await pairs.save(tx, list(_keep_failures(planned, loaded, {one.id for one in changed})))
     if changed:
@@ -183,6 +207,17 @@ async def _load_records(tx: AsyncConnection, link: Link, side: Side, loaded: Seq
     }
     found = await records.load(tx, link.id, side, wanted)
     return {one.id: KnownRecord(one.record, one.seen_at) for one in found.values() if one.record is not None}
+
+
+async def _load_units(tx: AsyncConnection, link: Link, side: Side, loaded: Sequence[Pair]) -> dict[str, dict[str, int]]:
+    """Return the units by location that one side has of the variants whose stock is in these pairs, by variant."""
+    stocked = [pair for pair in loaded if pair.resource == STOCK]
+    wanted = [pair.shopify_id if side is Side.SHOPIFY else pair.odoo_id for pair in stocked]
+    found = defaultdict[str, dict[str, int]](dict)
+    for one in await records.load_stock(tx, link.id, side, [variant for variant in wanted if variant]):
+        if one.record is not None and one.record.parent is not None:
+            found[one.record.parent] |= one.record.values
+    return found
 
 
 async def _store_lines(tx: AsyncConnection, link: Link, changed: Sequence[PlannedPair]) -> None:

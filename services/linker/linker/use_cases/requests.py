@@ -10,48 +10,47 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import WriteRequested
-from contracts.topics import get_write_topic
+from contracts.topics import get_stock_write_topic, get_write_topic
 from linker.pair_plans import CREATE
 from linker.store import links, pairs, records, sides, writes
 from linker.store.links import ACTIVE, DRAFT, Link
 from linker.store.sides import LinkSide
 from linker.store.writes import Write
-from linker.write_requests import build_writes
+from linker.write_requests import NewWrite, build_writes, get_target_names
 from linking.fields import ValueKind, list_fields
 from linking.guard import DraftReason, PlannedWrite, check_guard
-from linking.records import VARIANTS, LinkedRecord, Side
+from linking.records import STOCK, VARIANTS, LinkedRecord, Side
 from linking.settings import LinkSettings
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 
 log = structlog.get_logger()
 MAX_OPEN = 100
-"""The most open writes of a link to one side. They end within `SILENT_SECONDS`, also at the slowest platform."""
+"""The most open writes of a link to one side, of stock and of everything else each.
+
+They end within `SILENT_SECONDS`, also at the slowest platform.
+"""
 SILENT_SECONDS = 60.0
 """A write of which nothing is heard for so long is requested again: its writer may have been killed."""
-MAX_FAILURES = 10
+WRITE_ATTEMPTS = 10
 """A write whose attempts have failed so often is given up. Throttled attempts do not count."""
 RUN_FAILED = "run_failed"
 _WORDS = {
-    DraftReason.MANY_PAIRS: "it would write {count} of {total} products within an hour",
+    DraftReason.MANY_PAIRS: "it would write {what}{count} of {total} products within an hour",
     DraftReason.MANY_ARCHIVED: "it would take {removed} products off sale or archive them within an hour",
 }
 
 
-async def request_writes(tx: AsyncConnection, link_id: UUID) -> bool:
+async def request_writes(tx: AsyncConnection, link_id: UUID, attempts: int = WRITE_ATTEMPTS) -> bool:
     """Request what the link has decided, as far as the guard lets it, and what is to be requested again.
 
-    Return whether the link's state has changed. The caller has the link's lock.
+    A write of which `attempts` have failed is given up. Return whether the link's state has changed. The caller has the
+    link's lock.
     """
     link = await links.get(tx, link_id)
     if link is None or link.state != ACTIVE:
         return False
-    open_writes = await writes.count_open(tx, link.id)
-    new = [
-        write
-        for side in Side
-        for write in build_writes(await writes.list_due_lines(tx, link.id, side, MAX_OPEN - open_writes[side]))
-    ]
+    new = [*await _list_new(tx, link, of_stock=True), *await _list_new(tx, link, of_stock=False)]
     reason = await _find_draft_reason(tx, link) if new else None
     if reason is not None:
         await links.set_state(tx, link.id, DRAFT, f"{reason}: approve the plan, or correct the data")
@@ -59,11 +58,22 @@ async def request_writes(tx: AsyncConnection, link_id: UUID) -> bool:
         return True
     await writes.insert(tx, link.id, new)
     due = await writes.lock_due(tx, link.id, 2 * MAX_OPEN)
-    hopeless = [write for write in due if write.failures >= MAX_FAILURES]
+    hopeless = [write for write in due if write.failures >= attempts]
     for write in hopeless:
         await give_up(tx, write, writes.FAILED, RUN_FAILED, "nothing came of it after many attempts")
-    await _send(tx, link, [write for write in due if write.failures < MAX_FAILURES])
+    await _send(tx, link, [write for write in due if write.failures < attempts])
     return bool(hopeless)
+
+
+async def _list_new(tx: AsyncConnection, link: Link, *, of_stock: bool) -> list[NewWrite]:
+    """Return the writes that are decided, and for which there is room beside the open ones."""
+    open_writes = await writes.count_open(tx, link.id, of_stock=of_stock)
+    lines = [
+        line
+        for side in Side
+        for line in await writes.list_due_lines(tx, link.id, side, MAX_OPEN - open_writes[side], of_stock=of_stock)
+    ]
+    return list(build_writes(lines))
 
 
 async def give_up(
@@ -84,12 +94,15 @@ async def give_up(
 
 async def _find_draft_reason(tx: AsyncConnection, link: Link) -> str | None:
     """Return why what was decided since the last approval waits for another one; None if it may be requested."""
-    found = await writes.list_unapproved(tx, link.id, link.approved_number or 0)
     total = await writes.count_products(tx, link.id)
-    planned = [PlannedWrite(str(product), 0, is_archiving=is_removal) for product, is_removal in found.items()]
-    reason = check_guard(total, planned)
-    words = {"count": len(found), "total": total, "removed": sum(found.values())}
-    return _WORDS[reason].format(**words) if reason else None
+    for of_stock in (False, True):
+        found = await writes.list_unapproved(tx, link.id, link.approved_number or 0, of_stock=of_stock)
+        planned = [PlannedWrite(str(product), 0, is_archiving=is_removal) for product, is_removal in found.items()]
+        reason = check_guard(total, planned)
+        if reason:
+            what = "the stock of " if of_stock else ""
+            return _WORDS[reason].format(what=what, count=len(found), total=total, removed=sum(found.values()))
+    return None
 
 
 async def _send(tx: AsyncConnection, link: Link, due: Sequence[Write]) -> None:
@@ -102,16 +115,18 @@ async def _send(tx: AsyncConnection, link: Link, due: Sequence[Write]) -> None:
     for write in due:
         event = await _build_event(tx, link, known[write.side], settings, currency, write)
         event_id = f"{event.write_id}:{event.attempt}"
-        await enqueue(tx, [OutboundMessage(get_write_topic(write.side), event.connection, event, event_id)])
+        topic = (get_stock_write_topic if write.resource == STOCK else get_write_topic)(write.side)
+        await enqueue(tx, [OutboundMessage(topic, event.connection, event, event_id)])
     await writes.note_requested(tx, [write.id for write in due], SILENT_SECONDS)
 
 
 async def _build_event(
     tx: AsyncConnection, link: Link, side: LinkSide, settings: LinkSettings, currency: str | None, write: Write
 ) -> WriteRequested:
+    names = get_target_names(write.fields, write.resource, write.side, settings)
     content: dict[str, Any] = {
-        "expected": {name: values["expected"] for name, values in write.fields.items()},
-        "fields": {name: values["wanted"] for name, values in write.fields.items()},
+        "expected": {names[name]: values["expected"] for name, values in write.fields.items()},
+        "fields": {names[name]: values["wanted"] for name, values in write.fields.items()},
     }
     if write.operation == CREATE:
         content = await _build_creation(tx, link, settings, currency, write)

@@ -37,7 +37,10 @@ MAX_KEPT_LENGTH = 200
 """How many characters of a wrong account name are shown again in the form."""
 
 _SUMMARIES = {
-    Purpose.CONNECT: "Connect {account}; again=1 asks once more for what was declined, link=1 for what links need",
+    Purpose.CONNECT: (
+        "Connect {account}; again=1 asks once more for what was declined, link=1 for what links need, link=stock also "
+        "for what they need for stock"
+    ),
     Purpose.PROVE: "Sign in with {account} that is connected already; nothing is connected by this",
 }
 
@@ -58,8 +61,9 @@ def create_oauth_routes(
 
     `login` connects accounts, `prove` only proves that the browser's user has access to them. Where the merchant names
     the account before the consent, there are also `GET /{platform}/{account}/login` and `/prove`. With `?again=1` the
-    consent page asks again for the scopes that the user declined, and with `?link=1` for those that a link needs. Where
-    the platform is not configured, they answer 503 and there is no callback.
+    consent page asks again for the scopes that the user declined, with `?link=1` for those that a link needs, and with
+    `?link=stock` also for those that it needs for stock. Where the platform is not configured, they answer 503 and
+    there is no callback.
     """
     routes = APIRouter(tags=["Signing in"])
     for purpose in Purpose:
@@ -128,7 +132,7 @@ def _add_account_login(
         name = method.parse_account(account)
         if name is None:
             return _respond_wrong_name(request, adapter, form, account)
-        asked = {"again": bool(again), "for_link": bool(link)}
+        asked = {"again": bool(again), "for_link": bool(link), "for_stock": link == "stock"}
         return await _redirect_to_consent(request, adapter, method, flow, cookies, name, purpose, **asked)
 
 
@@ -198,13 +202,19 @@ async def _redirect_to_consent(
     *,
     again: bool,
     for_link: bool = False,
+    for_stock: bool = False,
 ) -> Response:
     if not adapter.is_configured:
         return respond_problem(request, 503, describe_missing_settings(adapter))
     authorization = await flow.begin_login(account, purpose)
     for_proof = purpose is Purpose.PROVE
     url = method.build_authorize_url(
-        account, authorization.state, again=again, for_proof=for_proof, for_link=for_link and not for_proof
+        account,
+        authorization.state,
+        again=again,
+        for_proof=for_proof,
+        for_link=for_link and not for_proof,
+        for_stock=for_stock and not for_proof,
     )
     response = RedirectResponse(url, 302)
     cookies.set_login(response, authorization.state, authorization.browser)
