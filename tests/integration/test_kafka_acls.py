@@ -206,8 +206,9 @@ def test_the_table_gives_a_writer_the_writes_to_its_platform_alone() -> None:
     assert DESTINATIONS
     for platform in DESTINATIONS:
         writer, requests = f"{platform}-writer", f"write.requested.{platform}"
-        assert get_permitted(writer, "Write") == {f"write.completed.{platform}", f"{requests}.dlq"}
-        assert get_permitted(writer, "Read") == {requests}
+        stock = f"{requests}.stock"
+        assert get_permitted(writer, "Write") == {f"write.completed.{platform}", f"{requests}.dlq", f"{stock}.dlq"}
+        assert get_permitted(writer, "Read") == {requests, stock}
         writing = {one.user for one in list_permissions(PLATFORMS, DESTINATIONS) if is_write(one, requests)}
         assert writing == {"linker", OPERATOR}
 

@@ -766,7 +766,9 @@ class WriteRequested(Event):
     fields: dict[str, Any] = Field(default_factory=dict)
     """The values to write, by the names of shared fields, in the form that both sides of a link share."""
     variants: tuple[dict[str, Any], ...] = ()
-    """Of `create`: the values of each variant, with its `option_values` by the names of the product's options."""
+    """Of `create`: the values of each variant, with its `option_values` by the names of the product's options.
+
+    Where stock is kept in step, also its `stock`: units by the platform's ids of locations."""
     currency: str | None = None
     """The currency of all amounts (ISO 4217)."""
     sku_format: str = "plain"

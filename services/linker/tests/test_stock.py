@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from contracts.events import WriteCompleted
 from linker.handlers import WritesHandler
-from linker.use_cases.approvals import approve_draft
+from linker.use_cases.approvals import approve_draft, settle_conflicts
 from linker.use_cases.bookings import book_sales
 from linker.use_cases.link_states import lock_link
-from linking.records import STOCK
+from linking.records import STOCK, Side
 from links_fixture import DATABASE, SHOP, LinkWorld, build_product
 from platform_sdk.errors import RequestRejectedError
 
@@ -303,3 +303,29 @@ async def test_a_shop_that_does_not_let_its_stock_be_written_is_not_approved(sto
     await stock.world.connect(SHOP, revision=2, scopes=scopes)
     with pytest.raises(RequestRejectedError, match=r"write_inventory, read_locations.*link=stock"):
         await stock.approve()
+
+
+async def test_a_product_is_made_in_the_shop_with_its_stock(stock: StockWorld) -> None:
+    await stock.link(7, 7)
+    stock.world.odoo.put("vo2-8", {"variant": "vo2", "units": {"8": 4, "9": 30}}, STOCK)
+    after = stock.world.odoo.sequence - 1
+    page = stock.world.odoo.build_page([stock.world.odoo.entries[STOCK, "vo2-8"]], after=after)
+    await stock.world.changes(DATABASE, [page])
+    await stock.world.change(stock.world.odoo, "o2", build_product("o2", "SKU-2"))
+    request = await stock.pop_one("write.requested.shopify")
+    assert [variant["stock"] for variant in request["variants"]] == [{SHELF: 4}]
+
+
+async def test_the_number_of_the_side_that_counts_is_corrected_there(stock: StockWorld) -> None:
+    await stock.link(7, 7)
+    product = {"title": "Chair", "variants": [{"id": "vs2", "sku": "SKU-2"}]}
+    await stock.world.change(stock.world.shopify, "i2", {"variant": "vs2", "units": {SHELF: 3}}, STOCK)
+    await stock.world.change(stock.world.shopify, "s2", product)
+    await stock.world.change(stock.world.odoo, "o2", {**product, "variants": [{"id": "vo2", "sku": "SKU-2"}]})
+    async with stock.world.database.transaction() as tx:
+        link = await lock_link(tx, SHOP)
+        with pytest.raises(RequestRejectedError, match="correct that by a count"):
+            await settle_conflicts(tx, link, Side.SHOPIFY, record="vs2")
+        assert await settle_conflicts(tx, link, Side.ODOO, record="vs2") == 1
+    await stock.world.plan()
+    assert (await stock.pop_one())["fields"] == {SHELF: 0}

@@ -117,6 +117,8 @@ FROM (
     WHERE l.link = :link AND l.action = 'conflict' AND coalesce(CAST(:loser AS text), l.target) IS NOT NULL
       AND (CAST(:pairs AS uuid[]) IS NULL OR l.pair = ANY(CAST(:pairs AS uuid[])))
       AND (CAST(:field AS text) IS NULL OR l.field = :field)
+      -- The stock of the side that counts is corrected there, by counting.
+      AND (l.resource <> 'stock' OR CAST(:loser AS text) IS NULL OR l.target = :loser)
     GROUP BY l.pair) AS lost
 WHERE pairs.id = lost.pair RETURNING pairs.id
 """)

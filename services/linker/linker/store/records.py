@@ -150,6 +150,17 @@ async def load_stock(tx: AsyncConnection, link: UUID, side: str, variants: Colle
     ]
 
 
+async def load_units(
+    tx: AsyncConnection, link: UUID, side: str, variants: Collection[str]
+) -> dict[str, dict[str, int]]:
+    """Return the units by location that one side has of these variants, by variant."""
+    found = dict[str, dict[str, int]]()
+    for one in await load_stock(tx, link, side, variants) if variants else ():
+        if one.record is not None and one.record.parent is not None:
+            found.setdefault(one.record.parent, {}).update(one.record.values)
+    return found
+
+
 def _build(row: Row[Any]) -> SideRecord:
     return SideRecord(
         row.record_id,

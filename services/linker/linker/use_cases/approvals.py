@@ -80,7 +80,8 @@ async def settle_conflicts(
         chosen = list(found)
     settled = await pairs.settle(tx, link.id, ids=chosen, field=field, loser=winner.other)
     if not settled:
-        raise RequestRejectedError(NOT_FOUND, "nothing is in conflict there")
+        words = "nothing is in conflict there, or only the stock of the side that counts it: correct that by a count"
+        raise RequestRejectedError(NOT_FOUND, words)
     await pairs.mark_pairs_unplanned(tx, settled)
     log.info("conflicts settled", link=str(link.id), winner=winner, pairs=len(settled))
     return len(settled)

@@ -213,11 +213,7 @@ async def _load_units(tx: AsyncConnection, link: Link, side: Side, loaded: Seque
     """Return the units by location that one side has of the variants whose stock is in these pairs, by variant."""
     stocked = [pair for pair in loaded if pair.resource == STOCK]
     wanted = [pair.shopify_id if side is Side.SHOPIFY else pair.odoo_id for pair in stocked]
-    found = defaultdict[str, dict[str, int]](dict)
-    for one in await records.load_stock(tx, link.id, side, [variant for variant in wanted if variant]):
-        if one.record is not None and one.record.parent is not None:
-            found[one.record.parent] |= one.record.values
-    return found
+    return await records.load_units(tx, link.id, side, [variant for variant in wanted if variant])
 
 
 async def _store_lines(tx: AsyncConnection, link: Link, changed: Sequence[PlannedPair]) -> None:

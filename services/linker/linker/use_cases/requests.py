@@ -17,10 +17,11 @@ from linker.store.links import ACTIVE, DRAFT, Link
 from linker.store.sides import LinkSide
 from linker.store.writes import Write
 from linker.write_requests import NewWrite, build_writes, get_target_names
-from linking.fields import ValueKind, list_fields
+from linking.fields import Group, ValueKind, list_fields
 from linking.guard import DraftReason, PlannedWrite, check_guard
 from linking.records import STOCK, VARIANTS, LinkedRecord, Side
 from linking.settings import LinkSettings
+from linking.stock import get_counting_side
 from messaging.outbox import enqueue
 from messaging.publisher import OutboundMessage
 
@@ -160,12 +161,35 @@ async def _build_creation(
     content: dict[str, Any] = {"external_id": f"{link.id.hex}_{write.resource}_{re.sub('[^0-9A-Za-z]', '', source)}"}
     if record is not None:
         content["fields"] = _list_values(record, settings, currency)
+        stock = await _load_new_stock(tx, link, write.side, record, settings)
         content["variants"] = [
-            {**_list_values(child, settings, currency), "option_values": dict(child.option_values)}
+            {
+                **_list_values(child, settings, currency),
+                "option_values": dict(child.option_values),
+                **({"stock": stock[child.id]} if child.id in stock else {}),
+            }
             for child in record.children
             if not child.is_archived
         ]
     return content
+
+
+async def _load_new_stock(
+    tx: AsyncConnection, link: Link, side: Side, record: LinkedRecord, settings: LinkSettings
+) -> dict[str, dict[str, int]]:
+    """Return the stock with which the variants of a new product are made in the shop, by variant and location.
+
+    Only the shop's: what is sold there is counted in Odoo first, if that is where stock is counted.
+    """
+    if side is not Side.SHOPIFY or get_counting_side(settings.get_rule(Group.STOCK)) is not Side.ODOO:
+        return {}
+    stocked = [child.id for child in record.children if child.is_stocked] if settings.locations else []
+    found = await records.load_units(tx, link.id, side.other, stocked)
+    units = {variant: found.get(variant, {}) for variant in stocked}
+    return {
+        variant: {location: own.get(str(at_odoo), 0) for location, at_odoo in settings.locations.items()}
+        for variant, own in units.items()
+    }
 
 
 def _list_values(record: LinkedRecord, settings: LinkSettings, currency: str | None) -> dict[str, Any]:
