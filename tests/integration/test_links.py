@@ -18,6 +18,8 @@ from merchant_sync.demo.odoo_sandbox import ConnectedDatabase, SandboxDatabase
 from world import World, wait_until
 
 pytestmark = pytest.mark.integration
+STOCKED = {"A-0": 10, "A-1": 12, "B-1": 4}
+"""The units of Odoo by SKU."""
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Linked:
     products: dict[str, int]
     at_odoo: ConnectedDatabase
     browser: httpx.Client
+    location: int
 
     def run(self, *arguments: str) -> Any:
         """Run a command about the link and return its JSON."""
@@ -60,13 +63,13 @@ class Linked:
     def grant_scopes(self) -> None:
         """Let the merchant agree to what a link needs of the shop."""
         visit = self.world.visit
-        callback = visit.submit_consent_form(self.browser.get(f"/shopify/{self.shop}/login?link=1"))
+        callback = visit.submit_consent_form(self.browser.get(f"/shopify/{self.shop}/login?link=stock"))
         assert self.browser.get(callback).status_code < 400
 
     def has_granted(self) -> bool | None:
         """Return whether the linker knows that the shop may be written to; None if not yet."""
         sql = "SELECT scopes FROM linker.connections WHERE connection = :shop"
-        return "write_products" in self.world.select_rows(sql, shop=self.name)[0].scopes or None
+        return "write_inventory" in self.world.select_rows(sql, shop=self.name)[0].scopes or None
 
     def find_template(self, sku: str) -> dict[str, Any]:
         """Return the product of Odoo with this SKU."""
@@ -84,6 +87,26 @@ class Linked:
         """Return the names of Odoo's products by SKU."""
         rows = self.database.execute("product.template", "search_read", [], ["name", "default_code"])
         return {row["default_code"]: row["name"] for row in rows if row["default_code"]}
+
+    def sell(self, sku: str, number: int) -> None:
+        """Let the shop's number of a product at the mapped location be another one."""
+        product = self.world.control_sandbox("GET", f"/{self.shop}/products/{self.products[sku]}")
+        body = {"variant": product["variants"][0]["number"], "location": self.location, "available": number}
+        self.world.control_sandbox("POST", f"/{self.shop}/inventory", json=body)
+
+    def count(self, sku: str, change: int) -> None:
+        """Let units of a product come into Odoo, or go."""
+        (variant,) = self.database.execute("product.product", "search", [["default_code", "=", sku]])
+        self.database.call_database("POST", "/stock", {"product": variant, "change": change})
+
+    def get_stock(self, sku: str) -> tuple[int | None, int]:
+        """Return the numbers of a product at the mapped location: the shop's, None where it has none, and Odoo's."""
+        listed = self.world.control_sandbox("GET", f"/{self.shop}/products?limit=250")["products"]
+        (variant,) = [one for product in listed for one in product["variants"] if one["sku"] == sku]
+        levels = [level["available"] for level in variant["levels"] if level["location"] == self.location]
+        domain = [["product_id.default_code", "=", sku], ["location_id.usage", "=", "internal"]]
+        quants = self.database.execute("stock.quant", "search_read", domain, ["quantity", "reserved_quantity"])
+        return next(iter(levels), None), int(sum(one["quantity"] - one["reserved_quantity"] for one in quants))
 
     def count_writes(self) -> tuple[int, int]:
         """Return how many writes both stand-ins have received: the shop, and Odoo."""
@@ -133,15 +156,21 @@ def make_shop(world: World) -> tuple[str, dict[str, int]]:
 
 
 def make_database(world: World) -> SandboxDatabase:
-    """Create a database with nine of the shop's products, one under another name, two others, and a doubled SKU."""
+    """Create a database with nine of the shop's products, one under another name, two others, and a doubled SKU.
+
+    The stock of some is counted: the shop has ten of each, and Odoo as many of the first one, but not of the second.
+    """
     database = SandboxDatabase(world.visit, f"db-{uuid4().hex[:8]}")
     database.call_database("PUT", "", {"products": 0})
     rows = [(f"A-{number}", f"Lamp {number}") for number in range(9)]
     rows[4] = ("A-4", "Lamp of oak")
     rows += [("B-1", "Only in Odoo"), ("B-2", "Only there, too"), ("DOUBLED", "Twin")]
     for code, name in rows:
-        values = {"name": name, "default_code": code, "list_price": 10.0, "sale_ok": True}
+        values = {"name": name, "default_code": code, "list_price": 10.0, "sale_ok": True, "is_storable": code in STOCKED}
         database.execute("product.template", "create", values)
+    for code, units in STOCKED.items():
+        (variant,) = database.execute("product.product", "search", [["default_code", "=", code]])
+        database.call_database("POST", "/stock", {"product": variant, "quantity": units})
     return database
 
 
@@ -160,11 +189,12 @@ def linked(world_of_module: World) -> Iterator[Linked]:
     database = make_database(world)
     at_odoo = database.connect(connected.browser)
     wait_until(lambda: at_odoo.load_first_sync()["state"] == "success" or None, 60)
-    linked = Linked(world, shop, database, f"shopify:{shop}", products, at_odoo, connected.browser)
+    location = world.control_sandbox("GET", f"/{shop}")["locations"][0]["number"]
+    linked = Linked(world, shop, database, f"shopify:{shop}", products, at_odoo, connected.browser, location)
     assert "different merchants" in linked.refuse("create", at_odoo.name)
     world.visit.submit_button(connected.browser, at_odoo.name, "move", beside=linked.name)
     wait_until(lambda: linked.has_one_merchant(at_odoo.name) or None, 60)
-    made = linked.run("create", at_odoo.name, "--settings", str(_write_settings(world)))
+    made = linked.run("create", at_odoo.name, "--settings", str(_write_settings(linked)))
     assert made["state"] == "reading"
     linked.wait_for_state("draft")
     yield linked
@@ -172,9 +202,11 @@ def linked(world_of_module: World) -> Iterator[Linked]:
     world.visit.submit_button(linked.browser, at_odoo.name, "disconnect")
 
 
-def _write_settings(world: World) -> Any:
-    path = world.stack.data_dir / "link.json"
-    path.write_text('{"fields": ["title", "sku"]}')
+def _write_settings(linked: Linked) -> Any:
+    (warehouse,) = linked.database.execute("stock.warehouse", "search_read", [], ["lot_stock_id"], limit=1)
+    locations = {f"gid://shopify/Location/{linked.location}": warehouse["lot_stock_id"][0]}
+    path = linked.world.stack.data_dir / "link.json"
+    path.write_bytes(orjson.dumps({"fields": ["title", "sku"], "locations": locations}))
     return path
 
 
@@ -192,6 +224,9 @@ def test_the_draft_lists_exactly_what_differs(linked: Linked) -> None:
         *((f"Lamp {number}", "missing_in_odoo") for number in (9, 10, 11)),
         *((name, "missing_in_shopify") for name in ("Only in Odoo", "Only there, too")),
     }
+    assert [(one["name"], one["before"], one["after"]) for one in plan["lines"] if one["resource"] == "stock"] == [
+        ("A-1", 10, 12)
+    ]
     assert plan["problem_counts"] == {"ambiguous_match": 1, "shopify_missing_sku": 1}
     assert linked.run("status")["pairs"] == {"linked": 8, "conflict": 1, "unlinked": 5}
 
@@ -203,7 +238,7 @@ def test_nothing_is_written_before_a_person_and_the_merchant_have_agreed(linked:
         lambda: any(one["name"] == "Lamp of ash" for one in linked.run("plan")["lines"]) or None, 60
     )
     refusal = " ".join(linked.refuse("approve").split())
-    assert "has not granted write_products" in refusal and f"/shopify/{linked.shop}/login?link=1" in refusal
+    assert "has not granted write_products" in refusal and f"/shopify/{linked.shop}/login?link=stock" in refusal
     shop, _ = linked.count_writes()
     assert (linked.run("status")["state"], shop) == ("draft", before[0])
     assert linked.find_template("A-1")["name"] == "Lamp 1"
@@ -219,6 +254,7 @@ def test_an_approved_draft_makes_both_sides_equal_and_a_second_one_writes_nothin
     assert both == odoo.keys() - {"DOUBLED"} == {*(f"A-{number}" for number in range(12)), "B-1", "B-2"}
     assert {sku: shop[sku] for sku in both} == {sku: odoo[sku] for sku in both}
     assert (shop["A-4"], shop["A-1"]) == ("Lamp of oak", "Lamp of ash")
+    assert {sku: linked.get_stock(sku) for sku in STOCKED} == {"A-0": (10, 10), "A-1": (12, 12), "B-1": (4, 4)}
     states = linked.run("status")["pairs"]
     assert states == {"linked": 14}
     assert linked.run("failures")["failures"] == []
@@ -256,10 +292,28 @@ def test_a_service_that_is_killed_forgets_no_edit(linked: Linked, victim: str) -
     (product,) = linked.database.execute("product.template", "search", [["default_code", "=", "A-5"]])
     linked.database.execute("product.template", "write", [product], {"name": title})
     linked.world.edit_product(linked.shop, linked.products["A-6"], title=title)
+    before, _ = linked.get_stock("A-1")
+    assert before is not None
+    linked.count("A-1", 2)
     linked.world.stack.start_part(victim)
+    wait_until(lambda: linked.get_stock("A-1")[0] == before + 2 or None, 120)
     wait_until(lambda: linked.list_shop_titles()["A-5"] == title or None, 120)
     wait_until(lambda: linked.list_odoo_titles()["A-6"] == title or None, 120)
     linked.wait_until_idle()
+
+
+def test_a_sale_and_a_move_at_one_moment_both_count_until_the_sale_is_booked(linked: Linked) -> None:
+    linked.count("A-0", 5)
+    linked.sell("A-0", 7)
+    wait_until(lambda: linked.get_stock("A-0") == (12, 15) or None, 60)
+    wait_until(lambda: linked.run("status")["unbooked_units"] == 3 or None, 60)
+    linked.count("A-0", -3)
+    wait_until(lambda: linked.get_stock("A-0") == (9, 12) or None, 60)
+    linked.wait_until_idle()
+    assert linked.run("book", "--quantity", "3") == {"units": 3}
+    wait_until(lambda: linked.get_stock("A-0") == (12, 12) or None, 60)
+    linked.wait_until_idle()
+    assert linked.run("status")["unbooked_units"] == 0
 
 
 def test_edits_of_different_fields_at_one_moment_both_survive(linked: Linked) -> None:
