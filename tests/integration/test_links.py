@@ -166,8 +166,8 @@ def make_database(world: World) -> SandboxDatabase:
     rows[4] = ("A-4", "Lamp of oak")
     rows += [("B-1", "Only in Odoo"), ("B-2", "Only there, too"), ("DOUBLED", "Twin")]
     for code, name in rows:
-        values = {"name": name, "default_code": code, "list_price": 10.0, "sale_ok": True, "is_storable": code in STOCKED}
-        database.execute("product.template", "create", values)
+        values = {"name": name, "default_code": code, "list_price": 10.0, "sale_ok": True}
+        database.execute("product.template", "create", {**values, "is_storable": code in STOCKED})
     for code, units in STOCKED.items():
         (variant,) = database.execute("product.product", "search", [["default_code", "=", code]])
         database.call_database("POST", "/stock", {"product": variant, "quantity": units})
@@ -303,8 +303,8 @@ def test_a_service_that_is_killed_forgets_no_edit(linked: Linked, victim: str) -
 
 
 def test_a_sale_and_a_move_at_one_moment_both_count_until_the_sale_is_booked(linked: Linked) -> None:
-    linked.count("A-0", 5)
     linked.sell("A-0", 7)
+    linked.count("A-0", 5)
     wait_until(lambda: linked.get_stock("A-0") == (12, 15) or None, 60)
     wait_until(lambda: linked.run("status")["unbooked_units"] == 3 or None, 60)
     linked.count("A-0", -3)
