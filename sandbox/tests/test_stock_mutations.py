@@ -111,6 +111,15 @@ def test_a_key_belongs_to_one_call_and_a_failed_call_needs_a_new_one(shop: Any) 
     assert read_stock(shop)[0] == 9
 
 
+def test_a_call_that_is_still_under_way_is_refused_and_may_be_sent_again(shop: Any) -> None:
+    variables = {"input": build_input(build_row(shop, 9)), "key": "a"}
+    shop.tenant.faults.concurrent_writes = 1
+    assert shop.send(SET, **variables)["userErrors"][0]["code"] == "IDEMPOTENCY_CONCURRENT_REQUEST"
+    assert read_stock(shop)[0] == 5
+    assert shop.send(SET, **variables)["userErrors"] == []
+    assert read_stock(shop)[0] == 9
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "code"),
     [

@@ -46,6 +46,8 @@ class Faults(BaseModel):
     - `throttle_writes`, `fail_writes`: how many of the next mutations are throttled or fail, without effect; -1: all.
     - `lost_answers`: how many of the next mutations are executed while their answers break off after they hung for
       `lost_answer_seconds`.
+    - `concurrent_writes`: how many of the next mutations with an idempotency key are refused, without effect, because
+      the first call with the key is still under way; -1: all.
     - `bulk_lines_per_second`: how fast bulk operations are; `bulk_stops_after_lines`: after how many lines they fail;
       `bulk_lost_lines`: how many lines at the end are missing in the result of a completed one.
     - `nodes_cost`: whether the cost of `nodes(ids:)` is that of one id (flat) or grows with the number of ids (linear).
@@ -93,6 +95,7 @@ class Faults(BaseModel):
     throttle_writes: int = 0
     fail_writes: int = 0
     lost_answers: int = 0
+    concurrent_writes: int = 0
     lost_answer_seconds: float = Field(default=0.0, ge=0)
     bulk_lines_per_second: float | None = Field(default=None, gt=0)
     bulk_stops_after_lines: int | None = Field(default=None, ge=0)

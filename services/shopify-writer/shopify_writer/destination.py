@@ -13,21 +13,22 @@ from destination.handler import ACCESS_DENIED
 from linking.records import VARIANTS
 from platform_sdk.session import SyncContext
 from platforms.shopify.rate_limit import RateLimitStates
-from platforms.shopify.scopes import READ_INVENTORY, WRITE_PRODUCTS
+from platforms.shopify.scopes import READ_INVENTORY, WRITE_INVENTORY, WRITE_PRODUCTS
 from platforms.shopify.session import AdminApiClient, parse_shop
 from shopify_writer.creations import create_product
+from shopify_writer.jobs import Job, run_jobs
 from shopify_writer.removals import DELETE, find_result, remove_product
-from shopify_writer.results import build_deleted, build_failed, build_refused
+from shopify_writer.results import build_deleted, build_refused, build_unreadable
+from shopify_writer.stock import write_stock
+from shopify_writer.stock_calls import MAX_QUANTITIES
 from shopify_writer.targets import MAX_TARGETS, Target, Targets, has_valid_id, read_targets
 from shopify_writer.updates import Update, plan_update, update_product, update_variants
 from shopify_writer.write_session import UnknownOutcomeError, WriteSession
 
 SLUG = "shopify"
-CONCURRENCY = 4
-"""How many mutations of one shop are under way at once: a bucket is restored with points for ten a second."""
 CREATE = "create"
-Job = Callable[[], Awaitable[list[WriteResult]]]
-"""One mutation, with what must be done around it. Returns what came of its requests."""
+STOCK_POINTS = 30
+"""The rate limit points that other writes leave to stock, so that it is never behind them: enough to read and write."""
 
 
 class ShopifyDestination:
@@ -55,47 +56,55 @@ class ShopifyDestination:
         Where a mutation's outcome is not known, the other requests are still served, and then UnknownOutcomeError is
         raised: one record whose mutation always fails must not hold up the rest.
         """
-        session = self._open_session(context)
+        session = self._open_session(context, points_left=STOCK_POINTS)
         await session.require_scope(WRITE_PRODUCTS)
         unknown: list[UnknownOutcomeError] = []
-        for batch in _split_batches(requests):
+        for batch in _split_batches(requests, MAX_TARGETS):
             results, jobs = await _plan_batch(session, batch)
             for result in results:
                 yield result
-            async with aclosing(_run_jobs(jobs, unknown)) as later_results:
+            async with aclosing(run_jobs(jobs, unknown)) as later_results:
                 async for result in later_results:
                     yield result
         if unknown:
             raise unknown[0]
 
-    def _open_session(self, context: SyncContext) -> WriteSession:
-        rate_limit = self._rate_limits.get_state(parse_shop(context.token.connection))
-        return WriteSession(self._client, context, rate_limit, elapsed=self._elapsed, sleep=self._sleep, now=self._now)
+    async def write_stock(
+        self, context: SyncContext, requests: Sequence[WriteRequested]
+    ) -> AsyncGenerator[WriteResult, None]:
+        """Write the stock of variants, as `destination.destination.Destination.write_stock` describes.
+
+        Unknown outcomes are treated as by `write`. A later request about the same variant then has no result either: it
+        was decided upon the earlier one.
+        """
+        session = self._open_session(context)
+        await session.require_scope(WRITE_INVENTORY)
+        unknown: list[UnknownOutcomeError] = []
+        unanswered: set[str | None] = set()
+        for batch in _split_batches(requests, MAX_QUANTITIES):
+            due = [request for request in batch if request.record not in unanswered]
+            unanswered |= {request.record for request in due}
+            async with aclosing(write_stock(session, due, unknown)) as results:
+                async for result in results:
+                    unanswered.discard(result.record)
+                    yield result
+        if unknown:
+            raise unknown[0]
+
+    def _open_session(self, context: SyncContext, *, points_left: int = 0) -> WriteSession:
+        return WriteSession(
+            self._client,
+            context,
+            self._rate_limits.get_state(parse_shop(context.token.connection)),
+            points_left=points_left,
+            elapsed=self._elapsed,
+            sleep=self._sleep,
+            now=self._now,
+        )
 
 
-async def _run_jobs(jobs: Sequence[Job], unknown: list[UnknownOutcomeError]) -> AsyncGenerator[WriteResult, None]:
-    """Do `jobs`, CONCURRENCY at a time, and yield what came of them. Unknown outcomes are appended to `unknown`.
-
-    Raises an error that ends the step, also where all of several outcomes at once are unknown. Whatever has had its
-    effect is yielded before.
-    """
-    for first in range(0, len(jobs), CONCURRENCY):
-        wave = jobs[first : first + CONCURRENCY]
-        outcomes = await asyncio.gather(*(job() for job in wave), return_exceptions=True)
-        for outcome in outcomes:
-            for result in outcome if isinstance(outcome, list) else ():
-                yield result
-        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        unknown += [error for error in errors if isinstance(error, UnknownOutcomeError)]
-        ending = next((error for error in errors if not isinstance(error, UnknownOutcomeError)), None)
-        if ending is not None:
-            raise ending
-        if len(errors) == CONCURRENCY:
-            raise errors[0]
-
-
-def _split_batches(requests: Sequence[WriteRequested]) -> Iterator[list[WriteRequested]]:
-    """Yield batches of at most MAX_TARGETS requests, each with every record at most once.
+def _split_batches(requests: Sequence[WriteRequested], size: int) -> Iterator[list[WriteRequested]]:
+    """Yield batches of at most `size` requests, each with every record at most once.
 
     Of two requests about one record the second must find what the first has written.
     """
@@ -103,7 +112,7 @@ def _split_batches(requests: Sequence[WriteRequested]) -> Iterator[list[WriteReq
     while waiting:
         batch: dict[str | None, WriteRequested] = {}
         for request in waiting:
-            if len(batch) < MAX_TARGETS:
+            if len(batch) < size:
                 batch.setdefault(request.record or request.external_id, request)
         yield list(batch.values())
         taken = {request.write_id for request in batch.values()}
@@ -150,13 +159,13 @@ async def _refuse_unreadable(
 def _plan_request(request: WriteRequested, targets: Targets) -> WriteResult | Update | Target:
     """Return what came of a request, the update that it needs, or the record that it is to remove."""
     gid = str(request.record)
-    if (error := targets.unreadable.get(gid)) is not None:
-        return (build_failed if error.is_transient else build_refused)(request, error.reason)
+    if gid in targets.unreadable:
+        return build_unreadable(request, targets.unreadable[gid])
     target = targets.found.get(gid)
     if target is None and request.operation == DELETE:
         return build_deleted(request, UNCHANGED, targets.read_at)
     if target is None:
-        return build_refused(request, f"the shop does not have {gid} any more")
+        return build_unreadable(request, None)
     if request.operation == "update":
         return plan_update(request, target)
     return find_result(request, target) or target

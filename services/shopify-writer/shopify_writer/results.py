@@ -15,6 +15,7 @@ from destination.destination import (
 )
 from linking.fields import FIELDS, ValueKind
 from linking.records import Values
+from platforms.shopify.errors import FieldError
 from shopify_writer.targets import Target
 
 SHOPIFY_DATA, SHOPIFY_API, CURRENCY = "shopify_data", "shopify_api", "currency"
@@ -55,9 +56,24 @@ def build_refused(request: WriteRequested, message: str, reason_code: str = SHOP
     return WriteResult(request.write_id, REFUSED, request.record, reason_code=reason_code, message=message)
 
 
-def build_failed(request: WriteRequested, message: str) -> WriteResult:
-    """Return that the write was not tried, because the record cannot be read at the moment."""
-    return WriteResult(request.write_id, FAILED, request.record, reason_code=SHOPIFY_API, message=message)
+def build_unreadable(request: WriteRequested, error: FieldError | None) -> WriteResult:
+    """Return that the write was not tried, because its record has an error of its own; None: because it is gone.
+
+    After an error that may pass, the write failed, and may be requested again.
+    """
+    if error is None:
+        return build_refused(request, f"the shop does not have {request.record} any more")
+    if error.is_transient:
+        return WriteResult(request.write_id, FAILED, request.record, reason_code=SHOPIFY_API, message=error.reason)
+    return build_refused(request, error.reason)
+
+
+def build_quantities(
+    outcome: Outcome, request: WriteRequested, quantities: Mapping[str, int], read_at: int, message: str | None = None
+) -> WriteResult:
+    """Return what came of a write of stock, with the units by location at `read_at` (ms). Stock has no version."""
+    values = dict(quantities)
+    return WriteResult(request.write_id, outcome, request.record, values=values, read_at=read_at, message=message)
 
 
 def find_currency_refusal(request: WriteRequested, currency: str | None) -> WriteResult | None:

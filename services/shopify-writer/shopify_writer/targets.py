@@ -59,7 +59,7 @@ async def read_targets(session: WriteSession, requests: Sequence[WriteRequested]
     wants_cost = any("cost" in request.fields for request in requests)
     variables = {"ids": list(formats), "includeCost": wants_cost}
     response, read_at = await session.fetch_response(READ_TARGETS, variables)
-    unreadable = _index_errors(response.errors, list(formats))
+    unreadable = collect_errors(response.errors, list(formats))
     currency = read_currency(session, response)
     found = {
         gid: _build_target(gid, node, formats[gid], read_at, currency)
@@ -82,6 +82,18 @@ def has_valid_id(request: WriteRequested) -> bool:
     return request.record is not None and is_id_of(request.resource, request.record)
 
 
+def collect_errors(errors: Sequence[FieldError], gids: Sequence[str]) -> dict[str, FieldError]:
+    """Return the first error of each record. Raises the first error that denies access, or belongs to no record."""
+    by_id: dict[str, FieldError] = {}
+    for error in errors:
+        match error.path:
+            case ("nodes", int() as index, *_) if not error.is_denied:
+                by_id.setdefault(gids[index], error)
+            case _:
+                raise_first_error((error,))
+    return by_id
+
+
 def build_product_target(product: ProductFields, read_at: int) -> Target:
     """Return a product that was read at `read_at` (ms)."""
     node = product.model_dump()
@@ -97,15 +109,3 @@ def _build_target(gid: str, node: Node, sku_format: SkuFormat, read_at: int, cur
     parent = parse_model(ReadTargetsNodesProductVariant, node).product
     values = read_variant_values(node, sku_format)
     return Target(gid, parent.id, node, values, datetime.fromisoformat(parent.updatedAt), read_at, currency)
-
-
-def _index_errors(errors: Sequence[FieldError], gids: Sequence[str]) -> dict[str, FieldError]:
-    """Return the first error of each record. Raises the first error that denies access, or belongs to no record."""
-    by_id: dict[str, FieldError] = {}
-    for error in errors:
-        match error.path:
-            case ("nodes", int() as index, *_) if not error.is_denied:
-                by_id.setdefault(gids[index], error)
-            case _:
-                raise_first_error((error,))
-    return by_id

@@ -16,7 +16,7 @@ from platform_sdk.errors import (
     RetryLaterError,
     TransientError,
 )
-from platform_sdk.session import SyncContext
+from platform_sdk.session import RateLimitWait, SyncContext
 from platforms.shopify.errors import GraphqlResponse
 from platforms.shopify.rate_limit import Query, RateLimitState, Variables
 from platforms.shopify.session import AdminApiClient, ShopifySession, describe_mismatch, raise_first_error
@@ -40,7 +40,11 @@ class MutationRefusedError(Exception):
 
 
 class WriteSession(ShopifySession):
-    """A ShopifySession that also sends mutations. `now` returns the time in seconds since the Unix epoch."""
+    """A ShopifySession that also sends mutations. `now` returns the time in seconds since the Unix epoch.
+
+    Its calls wait until `points_left` points of the shop's rate limit remain besides their own: more urgent sessions
+    find these.
+    """
 
     def __init__(
         self,
@@ -48,11 +52,13 @@ class WriteSession(ShopifySession):
         context: SyncContext,
         rate_limit: RateLimitState,
         *,
+        points_left: int = 0,
         elapsed: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(client, context, rate_limit, elapsed=elapsed, sleep=sleep)
+        self._points_left = points_left
         self._now = now
 
     async def fetch_response(self, document: Query, variables: Variables) -> tuple[GraphqlResponse, int]:
@@ -104,6 +110,15 @@ class WriteSession(ShopifySession):
         """Return whether the token has `scope`. A scope to write includes the one to read."""
         scopes = self.context.token.scopes
         return scope in scopes or scope.replace("read_", "write_", 1) in scopes
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before a mutation is sent again."""
+        await self._sleep(seconds)
+
+    def _find_wait(self, query: Query, variables: Variables) -> RateLimitWait:
+        cost = self.rate_limit.estimate_cost(query, variables) + self._points_left
+        seconds = self.rate_limit.bucket.compute_wait(cost, self.context.mode, self._elapsed())
+        return RateLimitWait(seconds, "the rate limit", seconds)
 
     def _compute_attempt_timeout(self, began: float) -> float:  # noqa: ARG002
         return ANSWER_SECONDS

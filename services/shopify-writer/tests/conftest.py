@@ -69,6 +69,7 @@ class Shop:
     tokens: FakeTokens
     publisher: FakePublisher
     handle: Callable[[str, list[WriteRequested]], Awaitable[None]]
+    handle_stock: Callable[[str, list[WriteRequested]], Awaitable[None]]
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Returns the response of a control call for this shop."""
@@ -117,8 +118,15 @@ class Shop:
 
     async def write(self, *requests: WriteRequested) -> list[WriteCompleted]:
         """Have it written; returns what came of each request, in the order of the requests."""
+        return await self._write(self.handle, *requests)
+
+    async def write_stock(self, *requests: WriteRequested) -> list[WriteCompleted]:
+        """Have stock written; returns what came of each request, in the order of the requests."""
+        return await self._write(self.handle_stock, *requests)
+
+    async def _write(self, handle: Any, *requests: WriteRequested) -> list[WriteCompleted]:
         began = len(self.publisher.results)
-        await self.handle(f"shopify:{self.name}", list(requests))
+        await handle(f"shopify:{self.name}", list(requests))
         by_id: dict[UUID, WriteCompleted] = {one.write_id: one for one in self.publisher.results[began:]}
         assert len(self.publisher.results) - began == len(by_id) == len(requests)
         return [by_id[request.write_id] for request in requests]
@@ -197,8 +205,12 @@ async def open_shop(sandbox: httpx.Client) -> AsyncIterator[Any]:
             )
             tokens = FakeTokens(AccessToken(f"shopify:{name}", 1, token, frozenset(scopes.split(","))))
             publisher = FakePublisher()
-            handler = WriteHandler(ShopifyDestination(client).write, tokens, publisher, record_result=lambda _: None)
-            shop = Shop(name, url, sandbox, tokens, publisher, handler)
+            destination = ShopifyDestination(client)
+            handlers = [
+                WriteHandler(write, tokens, publisher, record_result=lambda _: None)
+                for write in (destination.write, destination.write_stock)
+            ]
+            shop = Shop(name, url, sandbox, tokens, publisher, *handlers)
             shop.control("PATCH", "", {"currency": "EUR"})
             shop.control("DELETE", "/statistics")
             return shop

@@ -26,6 +26,11 @@ VALUES = {
     "after": None,
     "input": {"title": "Mug", "metafields": [{**EXTERNAL_ID, "value": "7"}]},
     "definition": EXTERNAL_ID_DEFINITION,
+    **{f"location{number}": "gid://shopify/Location/1" for number in range(1, 5)},
+    **{f"has{number}": True for number in range(2, 5)},
+    "quantities": [],
+    "reference": "merchant-sync://write/7",
+    "key": "7",
 }
 
 

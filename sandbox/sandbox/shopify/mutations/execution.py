@@ -31,7 +31,10 @@ def execute_mutation(name: str, resolve: Resolver, context: Context, args: Args,
     key = context.idempotency_key if name in IDEMPOTENT else None
     fingerprint = orjson.dumps([name, args], option=orjson.OPT_SORT_KEYS)
     attempt = context.attempts.get(key) if key is not None else None
-    if attempt is not None:
+    if key is not None and context.faults.use_up_fault("concurrent_writes"):
+        message = "This request is currently in progress, please try again."
+        payload = _build_refusal(context, kind, None, message, "IDEMPOTENCY_CONCURRENT_REQUEST")
+    elif attempt is not None:
         payload = _repeat(context, attempt, fingerprint, kind)
     else:
         payload = _refuse_poisoned(context, args, kind) or resolve(None, context, args)

@@ -20,6 +20,14 @@ class ShopFields(BaseModel):
     currencyCode: str
 
 
+class StockLevel(BaseModel):
+    quantities: list["StockLevelQuantities"]
+
+
+class StockLevelQuantities(BaseModel):
+    quantity: int
+
+
 class VariantFields(BaseModel):
     id: str
     sku: Optional[str]
@@ -68,5 +76,6 @@ class VariantIdsPageInfo(BaseModel):
 
 ProductFields.model_rebuild()
 ShopFields.model_rebuild()
+StockLevel.model_rebuild()
 VariantFields.model_rebuild()
 VariantIds.model_rebuild()

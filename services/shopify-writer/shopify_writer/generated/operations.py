@@ -5,7 +5,9 @@ __all__ = [
     "DELETE_PRODUCT_GQL",
     "FIND_PRODUCT_GQL",
     "LIST_VARIANTS_GQL",
+    "READ_STOCK_GQL",
     "READ_TARGETS_GQL",
+    "SET_STOCK_GQL",
     "UPDATE_PRODUCT_GQL",
     "UPDATE_VARIANTS_GQL",
 ]
@@ -134,6 +136,60 @@ mutation DefineId($definition: MetafieldDefinitionInput!) {
   metafieldDefinitionCreate(definition: $definition) {
     userErrors {
       code
+      message
+    }
+  }
+}
+"""
+
+READ_STOCK_GQL = """
+query ReadStock($ids: [ID!]!, $location1: ID!, $location2: ID!, $location3: ID!, $location4: ID!, $has2: Boolean!, $has3: Boolean!, $has4: Boolean!) {
+  shop {
+    ...ShopFields
+  }
+  nodes(ids: $ids) {
+    __typename
+    ... on ProductVariant {
+      inventoryItem {
+        id
+        tracked
+        level1: inventoryLevel(locationId: $location1) {
+          ...StockLevel
+        }
+        level2: inventoryLevel(locationId: $location2) @include(if: $has2) {
+          ...StockLevel
+        }
+        level3: inventoryLevel(locationId: $location3) @include(if: $has3) {
+          ...StockLevel
+        }
+        level4: inventoryLevel(locationId: $location4) @include(if: $has4) {
+          ...StockLevel
+        }
+      }
+    }
+  }
+}
+
+fragment ShopFields on Shop {
+  myshopifyDomain
+  currencyCode
+}
+
+fragment StockLevel on InventoryLevel {
+  quantities(names: ["available"]) {
+    quantity
+  }
+}
+"""
+
+SET_STOCK_GQL = """
+mutation SetStock($quantities: [InventoryQuantityInput!]!, $reference: String!, $key: String!) {
+  inventorySetQuantities(
+    input: {name: "available", reason: "correction", referenceDocumentUri: $reference, quantities: $quantities}
+  ) @idempotent(key: $key) {
+    userErrors {
+      code
+      field
       message
     }
   }
