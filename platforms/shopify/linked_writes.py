@@ -98,8 +98,8 @@ def build_new_product(
 ) -> dict[str, Any]:
     """Return the `ProductSetInput` of a new product with the custom id `external_id`, and with these variants.
 
-    The variants have `option_values` by the names of the options in `fields["options"]`. A product of which nobody says
-    whether it is published becomes a draft.
+    The variants have `option_values` by the names of the options in `fields["options"]`, and `stock`, the available
+    units by location, if it is counted. A product of which nobody says whether it is published becomes a draft.
     """
     options = fields.get("options") or [{"name": ONLY_OPTION[0], "values": ONLY_OPTION[1]}]
     _check_forms(PRODUCTS, {"options": options}, None)
@@ -118,11 +118,16 @@ def build_new_product(
 
 def _build_new_variant(variant: Values, sku_format: SkuFormat, currency: str | None) -> dict[str, Any]:
     option_values = variant.get("option_values") or {ONLY_OPTION[0]: ONLY_OPTION[1][0]}
-    values = {name: value for name, value in variant.items() if name != "option_values"}
-    return {
-        **build_variant_input(values, None, sku_format, currency),
-        "optionValues": [{"optionName": name, "name": value} for name, value in option_values.items()],
-    }
+    values = {name: value for name, value in variant.items() if name not in ("option_values", "stock")}
+    written = build_variant_input(values, None, sku_format, currency)
+    written["optionValues"] = [{"optionName": name, "name": value} for name, value in option_values.items()]
+    if "stock" in variant:
+        written["inventoryItem"] = {**written.get("inventoryItem", {}), "tracked": True}
+        written["inventoryQuantities"] = [
+            {"locationId": location, "name": "available", "quantity": units}
+            for location, units in variant["stock"].items()
+        ]
+    return written
 
 
 def _check_forms(resource: str, values: Values, currency: str | None) -> None:

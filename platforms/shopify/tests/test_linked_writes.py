@@ -148,3 +148,14 @@ def test_a_value_of_another_form_is_refused(resource: str, values: dict[str, Any
     else:
         with pytest.raises(ValueError, match=r"not a|no field|no SKU"):
             build_variant_input(values, None, SkuFormat.PLAIN, None)
+
+
+def test_a_new_variant_whose_stock_is_counted_is_tracked_and_has_its_units() -> None:
+    counted = {"sku": "A", "cost": "1", "stock": {"gid://shopify/Location/1": 4}}
+    (made,) = build_new_product("7", {"title": "Mug"}, [counted], SkuFormat.PLAIN, "EUR")["variants"]
+    assert made["inventoryItem"] == {"sku": "A", "cost": "1.00", "tracked": True}
+    assert made["inventoryQuantities"] == [
+        {"locationId": "gid://shopify/Location/1", "name": "available", "quantity": 4}
+    ]
+    (made,) = build_new_product("7", {"title": "Mug"}, [{"sku": "A"}], SkuFormat.PLAIN, "EUR")["variants"]
+    assert made["inventoryItem"] == {"sku": "A"}

@@ -53,6 +53,18 @@ async def test_a_product_is_made_with_its_variants(shop: Any) -> None:
     assert (first["barcode"], first["weight"], first["weight_unit"]) == ("4006381333931", 250.0, "GRAMS")
 
 
+async def test_a_product_is_made_with_its_stock(open_shop: Any) -> None:
+    shop = await open_shop(scopes="write_products,read_inventory,write_inventory")
+    location = shop.control("GET", "")["locations"][0]["number"]
+    stocked = {**VARIANTS[0], "stock": {f"gid://shopify/Location/{location}": 4}}
+    (result,) = await shop.write(build_request(shop, variants=(stocked, VARIANTS[1])))
+    assert result.outcome == "applied", result
+    (made,) = list_made(shop)
+    first = made["variants"][0]
+    units = {one["location"]: one["available"] for one in first["levels"] if one["available"]}
+    assert (first["tracked"], units) == (True, {location: 4})
+
+
 async def test_a_product_that_is_requested_again_is_not_made_again(shop: Any) -> None:
     first = (await shop.write(build_request(shop)))[0]
     again = (await shop.write(build_request(shop)))[0]
