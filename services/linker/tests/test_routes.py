@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from linker.routes.links import build_link_routes
+from linking.records import STOCK
 from links_fixture import DATABASE, SHOP, LinkWorld, build_product
 
 pytestmark = pytest.mark.integration
@@ -95,3 +96,24 @@ async def test_a_link_is_paused_resumed_and_ended(world: LinkWorld, http: httpx.
         assert (await http.post(f"/links/{NAME}/{action}")).json()["state"] == state
     assert (await http.get(f"/links/{NAME}")).status_code == 404
     assert (await http.get("/links")).json() == {"links": []}
+
+
+async def test_conflicts_are_listed_alone_and_sales_are_booked(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    shelf = "gid://shopify/Location/1"
+    for number, (sold, counted) in enumerate([(3, 10), (5, 5)]):
+        world.shopify.put(f"s{number}", build_product(f"s{number}", f"SKU-{number}"))
+        world.odoo.put(f"o{number}", build_product(f"o{number}", f"SKU-{number}"))
+        world.shopify.put(f"i{number}", {"variant": f"vs{number}", "units": {shelf: sold}}, STOCK)
+        world.odoo.put(f"vo{number}-8", {"variant": f"vo{number}", "units": {"8": counted}}, STOCK)
+    await make_link(world, http, locations={shelf: 8})
+    await world.answer_reads()
+    await world.plan()
+    lines = (await http.get(f"/links/{NAME}/plan", params={"action": "conflict"})).json()["lines"]
+    assert [(one["shopify_id"], one["before"], one["after"]) for one in lines] == [("vs0", 3, 10)]
+    assert (await http.get(f"/links/{NAME}/plan", params={"action": "write"})).json()["lines"] == []
+    await world.change(world.shopify, "i1", {"variant": "vs1", "units": {shelf: 1}}, STOCK)
+    assert (await http.get(f"/links/{NAME}")).json()["unbooked_units"] == 4
+    refused = await http.post(f"/links/{NAME}/book", json={"record": "vs0"})
+    assert (refused.status_code, refused.json()["detail"]) == (404, "nothing is unbooked there")
+    assert (await http.post(f"/links/{NAME}/book", json={"quantity": 3})).json() == {"units": 3}
+    assert (await http.get(f"/links/{NAME}")).json()["unbooked_units"] == 1
