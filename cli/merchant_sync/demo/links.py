@@ -13,6 +13,7 @@ from merchant_sync.operating.internal_api import InternalApi
 from merchant_sync.parts import StackError
 from merchant_sync.steps import DemoStep, wait_for
 
+UNITS = 10
 SETTINGS = {"fields": ["title", "price"], "create_in": []}
 """The settings of the demo's link. It makes no products, because the sandbox's catalogues have nothing in common."""
 
@@ -27,6 +28,8 @@ class LinkSteps:
         self._get_database_connection = get_connection
         self.sku = f"DEMO-{uuid4().hex[:8]}"
         self._number = 0
+        self._variant = 0
+        self._location = 0
         self._template = 0
 
     @property
@@ -45,11 +48,14 @@ class LinkSteps:
     def create_draft(self) -> str:
         """Put a product on both sides under two names, link them, and wait until the draft lists that difference."""
         made = self.shops.call("POST", f"/{self.shop}/products", {"title": "Lamp", "price": "10.00"})
-        self._number = made["number"]
-        variant = {"id": made["variants"][0]["number"], "sku": self.sku, "barcode": None}
+        self._number, self._variant = made["number"], made["variants"][0]["number"]
+        self._location = self.shops.call("GET", f"/{self.shop}")["locations"][0]["number"]
+        variant = {"id": self._variant, "sku": self.sku, "barcode": None}
         self.shops.call("PATCH", f"/{self.shop}/products/{self._number}", {"variants": [variant]})
+        self._set_units(UNITS)
         values = {"name": "Lamp of oak", "default_code": self.sku, "list_price": 10.0, "sale_ok": True}
-        self._template = self.database.execute("product.template", "create", values)
+        self._template = self.database.execute("product.template", "create", {**values, "is_storable": True})
+        self._receive_units(UNITS)
         with InternalApi(self.trip.visit.access) as api:
             wait_for(lambda: self._create(api), within=WAIT_SECONDS, what="the link")
         plan = self._wait_for_line("Lamp", "Lamp of oak")
@@ -62,7 +68,7 @@ class LinkSteps:
         browser = self.trip.browser
         if browser is None:
             raise StackError("no account is connected")
-        callback = self.trip.visit.submit_consent_form(browser.get(f"/shopify/{self.shop}/login?link=1"))
+        callback = self.trip.visit.submit_consent_form(browser.get(f"/shopify/{self.shop}/login?link=stock"))
         ensure_success(browser.get(callback, headers={"Accept": "application/json"}))
         with InternalApi(self.trip.visit.access) as api:
             wait_for(lambda: self._approve(api), within=WAIT_SECONDS, what="the approval")
@@ -81,10 +87,35 @@ class LinkSteps:
         self._wait_for_titles("Lamp of elm")
         return f"in Odoo after {to_odoo}, in the shop after {format_seconds_since(began)}"
 
+    def sell_and_receive(self) -> str:
+        """Sell units in the shop while others come into Odoo; the shop must have what both leave."""
+        began = time.monotonic()
+        self._set_units(UNITS - 3)
+        self._receive_units(5)
+        expected = UNITS - 3 + 5
+        wait_for(lambda: self._load_units() == expected or None, within=WAIT_SECONDS, what="the stock of both sides")
+        return f"{UNITS} - 3 sold + 5 received = {expected} in the shop, after {format_seconds_since(began)}"
+
+    def _set_units(self, number: int) -> None:
+        body = {"variant": self._variant, "location": self._location, "available": number}
+        self.shops.call("POST", f"/{self.shop}/inventory", body)
+
+    def _load_units(self) -> int | None:
+        (variant,) = self.shops.call("GET", f"/{self.shop}/products/{self._number}")["variants"]
+        levels = (level["available"] for level in variant["levels"] if level["location"] == self._location)
+        return next(levels, None)
+
+    def _receive_units(self, number: int) -> None:
+        (variant,) = self.database.execute("product.product", "search", [["product_tmpl_id", "=", self._template]])
+        self.database.call_database("POST", "/stock", {"product": variant, "change": number})
+
     def _create(self, api: InternalApi) -> dict[str, Any] | None:
         """Return the link; None while the linker does not know yet that both accounts are of one merchant."""
+        (warehouse,) = self.database.execute("stock.warehouse", "search_read", [], ["lot_stock_id"], limit=1)
+        locations = {f"gid://shopify/Location/{self._location}": warehouse["lot_stock_id"][0]}
+        settings = {**SETTINGS, "locations": locations}
         try:
-            return api.create_link(self.connection, self._get_database_connection(), SETTINGS)
+            return api.create_link(self.connection, self._get_database_connection(), settings)
         except StackError as error:
             if error.status != 409:
                 raise
@@ -128,4 +159,5 @@ def build_link_steps(
         DemoStep("A link of the shop and the database lists what differs", steps.create_draft),
         DemoStep("Once the merchant and a person agree, the shop has Odoo's name", steps.approve_draft),
         DemoStep("An edit on either side is on the other one", steps.edit_both_sides),
+        DemoStep("A sale in the shop and goods that come into Odoo both count", steps.sell_and_receive),
     )
