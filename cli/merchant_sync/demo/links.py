@@ -14,6 +14,7 @@ from merchant_sync.parts import StackError
 from merchant_sync.steps import DemoStep, wait_for
 
 UNITS = 10
+"""The stock of the demo's product on both sides, at first."""
 SETTINGS = {"fields": ["title", "price"], "create_in": []}
 """The settings of the demo's link. It makes no products, because the sandbox's catalogues have nothing in common."""
 
