@@ -1,12 +1,11 @@
 """Translates the records of a shop into the form that both sides of a link share.
 
-A shop's records hold the text of the description without its markup, and neither costs nor weights.
+A shop's records hold neither costs nor weights.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linking.html_text import build_html
 from linking.records import PRODUCTS, STOCK, VARIANTS, ExtractOptions, LinkedRecord, MatchKeys, SkuFormat, Value
 from linking.sku_formats import MissingSkuError, ParsedSku, parse_sku
 from linking.values import convert_to_amount
@@ -42,12 +41,14 @@ def extract_record(
     variants = [edge["node"] for edge in body["variants"]["edges"]]
     values: dict[str, Value] = {
         "title": body["title"],
-        "description": build_html(body["description"]),
         "vendor": body["vendor"],
         "product_type": body["productType"],
         "tags": list(body["tags"]),
         "options": extract_options(body["options"]),
     }
+    # Records that were read before shops were asked for it do not tell it.
+    if "descriptionHtml" in body:
+        values["description"] = body["descriptionHtml"]
     if body["status"] in PUBLISHED:
         values["published"] = PUBLISHED[body["status"]]
     return LinkedRecord(

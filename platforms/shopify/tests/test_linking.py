@@ -24,6 +24,7 @@ def build_body(*variants: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "id": PRODUCT,
         "title": "Shirt",
         "description": "Cotton & <linen>",
+        "descriptionHtml": "<p>Cotton &amp; &lt;linen&gt;</p>",
         "vendor": "Acme",
         "productType": "Shirts",
         "tags": ["summer", "new"],
@@ -45,7 +46,7 @@ def test_a_product_has_its_shared_fields() -> None:
     assert (record.resource, record.id, record.parent) == ("products", PRODUCT, None)
     assert record.values == {
         "title": "Shirt",
-        "description": "Cotton &amp; &lt;linen&gt;",
+        "description": "<p>Cotton &amp; &lt;linen&gt;</p>",
         "vendor": "Acme",
         "product_type": "Shirts",
         "tags": ["summer", "new"],
@@ -139,3 +140,9 @@ def test_a_level_whose_location_is_not_told_has_no_number() -> None:
 @pytest.mark.parametrize("variants", [{}, {VARIANT: True, "gid://shopify/ProductVariant/3": True}])
 def test_an_item_of_no_variant_or_of_several_is_not_linked(variants: dict[str, bool]) -> None:
     assert extract_record("inventory", ITEM, build_item(variants=variants), ExtractOptions()) is None
+
+
+def test_a_record_without_the_description_as_html_says_nothing_of_it() -> None:
+    body = build_body()
+    del body["descriptionHtml"]
+    assert "description" not in extract(body).values

@@ -78,6 +78,7 @@ class _NodeBuilder:
         return {
             "id": build_gid("Product", p.number), "title": p.title, "handle": p.handle,
             "description": sample_texts.render_plain_text(p.text),
+            "descriptionHtml": p.html if p.html is not None else sample_texts.render_html(p.text),
             "productType": p.product_type, "vendor": p.vendor, "tags": p.tags, "status": p.status,
             "onlineStoreUrl": f"https://{self.shop.domain}/products/{p.handle}" if p.status == "ACTIVE" else None,
             "category": {"fullName": p.category} if p.category else None,

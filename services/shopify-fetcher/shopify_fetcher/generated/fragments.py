@@ -824,6 +824,7 @@ class ProductBody(BaseModel):
     id: str
     title: str
     description: str
+    descriptionHtml: str
     handle: str
     productType: str
     vendor: str

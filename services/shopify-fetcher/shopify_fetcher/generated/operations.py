@@ -989,6 +989,7 @@ fragment ProductBody on Product {
   id
   title
   description
+  descriptionHtml
   handle
   productType
   vendor
