@@ -46,8 +46,8 @@ def _select_discount(family: str) -> str:
 
 LEVELS = """inventoryLevels(first: 50) { edges { node {
   id location { id name } quantities(names: ["available"]) { name quantity } } } }"""
-PRODUCT = f"""id title description handle productType vendor tags status onlineStoreUrl category {{ fullName }}
-  options {{ name optionValues {{ name }} }}
+PRODUCT = f"""id title description descriptionHtml handle productType vendor tags status onlineStoreUrl
+  category {{ fullName }} options {{ name optionValues {{ name }} }}
   variants(first: 40) {{ edges {{ node {{ id title price availableForSale sku barcode compareAtPrice position
     inventoryPolicy
     selectedOptions {{ name value }} inventoryItem {{ id tracked {LEVELS} }} }} }} }}
