@@ -159,6 +159,17 @@ def set_stock_or_disconnect(
     return level
 
 
+def change_stock(shop: Shop, changes: ChangeSet, item: int, location_number: int, change: int) -> Level | None:
+    """Add units to the stock of an inventory item at a location, as a sale does with a negative `change`.
+
+    Returns the inventory level, or None if the item or the location does not exist.
+    """
+    variant = shop.items.get(item)
+    levels = variant.levels if variant is not None else []
+    present = sum(level.available for level in levels if level.location == location_number)
+    return set_stock_or_disconnect(shop, changes, item, location_number, present + change)
+
+
 def set_level(
     changes: ChangeSet, product: Product, variant: Variant, location_number: int, available: int | None
 ) -> Level:

@@ -18,11 +18,14 @@ from starlette.routing import Route
 from sandbox.deliveries import Dispatcher
 from sandbox.responses import build_json_response
 from sandbox.shopify import collection_edits, discount_edits, edits, expected_document
+from sandbox.shopify.change_set import ChangeSet
 from sandbox.shopify.faults import Faults
 from sandbox.shopify.generator import Recipe
 from sandbox.shopify.gids import build_gid, parse_number
+from sandbox.shopify.model import Level
 from sandbox.shopify.shop_registry import ShopRegistry
 from sandbox.shopify.statistics import Statistics
+from sandbox.shopify.shops import Shop
 from sandbox.shopify.tenants import Tenant
 
 Handler = Callable[[Request, Tenant, Any], Awaitable[Response]]
@@ -165,15 +168,18 @@ class _ControlApi:
         return build_json_response({"edits": edit_count, "products": [build_gid("Product", n) for n in numbers]})
 
     async def set_inventory(self, _: Request, tenant: Tenant, body: Any) -> Response:
-        """Set the stock of an item at a location. If `available` is null, disconnect the item from the location."""
-        location, available = parse_number(str(body["location"]), "Location"), body["available"]
-        item = _find_item(tenant, body)
-        level = await asyncio.to_thread(
-            self._registry.apply_edit,
-            tenant,
-            lambda shop, changes: edits.set_stock_or_disconnect(shop, changes, item, location, available),
-        )
-        return _build_record_response(level)
+        """Set the stock of an item at a location to `available`, or change it by `change`.
+
+        If `available` is null, disconnect the item from the location.
+        """
+        location, item = parse_number(str(body["location"]), "Location"), _find_item(tenant, body)
+
+        def edit(shop: Shop, changes: ChangeSet) -> Level | None:
+            if "change" not in body:
+                return edits.set_stock_or_disconnect(shop, changes, item, location, body["available"])
+            return edits.change_stock(shop, changes, item, location, int(body["change"]))
+
+        return _build_record_response(await asyncio.to_thread(self._registry.apply_edit, tenant, edit))
 
     async def show_faults(self, _: Request, tenant: Tenant, __: Any) -> Response:
         """Return the faults of the shop."""
