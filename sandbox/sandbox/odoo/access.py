@@ -43,6 +43,7 @@ _RIGHTS: dict[str, dict[str, frozenset[str]]] = {
         "stock.location": frozenset({"read", "write"}),
         "stock.quant": frozenset({"read", "write", "create"}),
         "stock.move": frozenset({"read", "write", "create"}),
+        "stock.inventory.adjustment.name": frozenset({"read", "write", "create"}),
     },
     STOCK_MANAGER: {**dict.fromkeys(_STOCK, _ALL), **dict.fromkeys(("product.template", "product.product"), _ALL)},
 }  # fmt: skip

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-WRITING_METHODS = frozenset({"create", "write", "unlink", "load", "action_apply_inventory", "action_archive",
-                             "action_unarchive", "toggle_active"})  # fmt: skip
+WRITING_METHODS = frozenset({"create", "write", "unlink", "load", "action_apply", "action_apply_inventory",
+                             "action_clear_inventory_quantity", "action_archive", "action_unarchive",
+                             "toggle_active"})  # fmt: skip
 
 
 class ServerSetup(BaseModel):

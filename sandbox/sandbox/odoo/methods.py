@@ -210,6 +210,9 @@ MODEL_METHODS: dict[tuple[str, str], MethodDefinition] = {
     (stock_moves.QUANT, "action_clear_inventory_quantity"): MethodDefinition(
         inventory.clear_counts, needs_ids=True, right="write"
     ),
+    (inventory.ADJUSTMENT, "action_apply"): MethodDefinition(
+        inventory.apply_named_counts, needs_ids=True, right="write"
+    ),
     (stock_moves.QUANT, "create"): MethodDefinition(inventory.create_quants, needs_ids=False, right="create"),
     (stock_moves.QUANT, "action_apply_inventory"): MethodDefinition(
         inventory.apply_inventory, needs_ids=True, right="write"

@@ -177,6 +177,43 @@ def test_a_count_is_withdrawn(odoo: Odoo, box: Box) -> None:
     assert (row["inventory_quantity"], row["inventory_quantity_set"], row["inventory_diff_quantity"]) == (0, False, 0)
 
 
+def test_a_count_with_its_difference_is_of_the_quantity_that_follows_from_both(odoo: Odoo, box: Box) -> None:
+    quant = box.put(5)
+    counting = odoo.with_context(inventory_mode=True)
+    values = {"inventory_quantity": 13, "inventory_diff_quantity": 3, "inventory_quantity_set": True}
+    counting.write("stock.quant", quant, **values)
+    row = odoo.read("stock.quant", quant, "inventory_diff_quantity", "is_outdated")
+    assert (row["inventory_diff_quantity"], row["is_outdated"]) == (3.0, True)
+    counting.write("stock.quant", quant, **{**values, "inventory_quantity": 8})
+    assert odoo.get("stock.quant", quant, "is_outdated") is False
+    odoo.call("stock.quant", "action_apply_inventory", [quant])
+    assert box.list_quants() == [8.0]
+
+
+def test_a_wizard_applies_those_of_its_quants_that_are_counted_under_its_name(odoo: Odoo, box: Box) -> None:
+    other, name = create_box(odoo), make_prefix()
+    quants = [box.put(5), other.count(4)]
+    values = {"quant_ids": [[6, 0, quants]], "inventory_adjustment_name": name}
+    wizard = odoo.create("stock.inventory.adjustment.name", **values)
+    for _ in range(2):
+        assert not odoo.call("stock.inventory.adjustment.name", "action_apply", [wizard])
+        assert (box.list_quants(), other.list_quants()) == ([5.0], [4.0])
+        assert list_moves(odoo, other) == [(name, 4.0, "done")]
+    other.count(9)
+    odoo.write("stock.quant", quants[1], quantity=3)
+    answer = odoo.call("stock.inventory.adjustment.name", "action_apply", [wizard])
+    assert (answer["res_model"], other.list_quants()) == ("stock.inventory.conflict", [3.0])
+
+
+def test_the_goods_of_an_owner_are_a_quant_of_their_own(odoo: Odoo, box: Box) -> None:
+    box.put(5)
+    values = {"product_id": box.product, "location_id": box.shelf, "owner_id": odoo.create("res.partner", name="Owner")}
+    quant = odoo.with_context(inventory_mode=True).create("stock.quant", **values, inventory_quantity=2)
+    odoo.call("stock.quant", "action_apply_inventory", [quant])
+    assert box.list_quants() == [5.0, 2.0]
+    assert box.read_quantities("qty_available") == (7.0,)
+
+
 def test_several_counts_are_applied_in_one_call(odoo: Odoo, box: Box) -> None:
     other = create_box(odoo)
     quants = [box.count(3), other.count(4)]

@@ -1,7 +1,8 @@
 """Writes to databases of Odoo what links request (`destination.destination.Destination`)."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from contracts.events import WriteRequested
 from destination.destination import WriteResult
@@ -10,6 +11,7 @@ from odoo_writer.creation import ProductCreator
 from odoo_writer.references import ReferenceFinder
 from odoo_writer.refusals import RefusedWriteError, build_refusal
 from odoo_writer.sessions import WritingSession, write_record
+from odoo_writer.stock import StockWriter
 from odoo_writer.targets import Target, TargetReader, Targets
 from odoo_writer.translation import PRODUCT_TYPE, TAGS
 from odoo_writer.updates import (
@@ -48,11 +50,7 @@ class OdooDestination:
 
         Raises RetryLaterError where the outcome of a call is not known. The record is then read at the next attempt.
         """
-        session = self._open_session(context)
-        # Other calls go on working with a key that was removed.
-        await session.authenticate()
-        try:
-            database = await self._find_database(session, context.token.connection)
+        async with self._begin(context) as (session, _, database):
             writer = _BatchWriter(session, database, self._now)
             for part in split_rounds([one for one in requests if one.operation != CREATE]):
                 async for result in writer.update(part):
@@ -60,6 +58,29 @@ class OdooDestination:
             for request in requests:
                 if request.operation == CREATE:
                     yield await writer.create(request)
+
+    async def write_stock(
+        self, context: SyncContext, requests: Sequence[WriteRequested]
+    ) -> AsyncGenerator[WriteResult, None]:
+        """Change the stock of one database as is requested, and yield a result for each request.
+
+        A change is made by a move that has the write's id in its name, and is looked for first. So each is made once,
+        and which one has been is always known. Raises RetryLaterError where the outcome of a call is not known.
+        """
+        async with self._begin(context) as (session, user, database):
+            writer = StockWriter(session, user, database, self._now)
+            for part in split_rounds(requests):
+                async for result in writer.write(part):
+                    yield result
+
+    @asynccontextmanager
+    async def _begin(self, context: SyncContext) -> AsyncIterator[tuple[WritingSession, int, WritableFields]]:
+        """Open a session. Yields it, the id of its user, and what is known of the database."""
+        session = self._open_session(context)
+        # Other calls go on working with a key that was removed.
+        user = await session.authenticate()
+        try:
+            yield session, user, await self._find_database(session, context.token.connection)
         except (RetryLaterError, PermanentError):
             # It may be that a field has gone.
             self._databases.pop(context.token.connection, None)

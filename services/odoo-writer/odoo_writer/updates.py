@@ -47,11 +47,15 @@ class Update:
     values: Mapping[str, Any]
 
 
-def find_template_id(request: WriteRequested) -> int | None:
-    """Return the id of the template that a request is about; None for a text that is no id of Odoo."""
-    text = request.record if request.resource == PRODUCTS else request.product
+def parse_id(text: str | None) -> int | None:
+    """Return the id of a record; None for a text that is no id of Odoo."""
     is_id = text is not None and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     return int(text) if text is not None and is_id else None
+
+
+def find_template_id(request: WriteRequested) -> int | None:
+    """Return the id of the template that a request is about; None for a text that is no id of Odoo."""
+    return parse_id(request.record if request.resource == PRODUCTS else request.product)
 
 
 def find_variant_id(request: WriteRequested) -> str | None:

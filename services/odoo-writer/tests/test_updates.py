@@ -319,7 +319,7 @@ async def test_writes_are_quiet_for_addons_and_name_no_language(simulated: Any) 
     ids = await simulated.create_product()
     wanted = {"title": "Coat", "tags": ["one that is new"]}
     await simulated.write(update(ids, "products", {"title": "Shirt", "tags": []}, wanted))
-    assert simulated.writing_contexts == [{"skip_shopify_sync": True}] * 2
+    assert [call.context for call in simulated.written] == [{"skip_shopify_sync": True}] * 2
 
 
 @pytest.mark.parametrize("operation", ["draft", "archive"])

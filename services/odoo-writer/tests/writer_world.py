@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 
 from contracts.events import WriteRequested
 from destination.destination import WriteResult
-from linking.records import ExtractOptions, LinkedRecord
+from linking.records import STOCK, ExtractOptions, LinkedRecord
 from odoo_writer.destination import OdooDestination
 from platform_sdk.errors import ConnectionEndedError
 from platform_sdk.public_addresses import Resolver, parse_allowed_host
 from platform_sdk.session import INCREMENTAL, SyncContext
 from platform_sdk.tokens import AccessToken
-from platforms.odoo.calls import Context
+from platforms.odoo.calls import Context, OdooCall
 from platforms.odoo.client import KnownTransports, OdooClient
 from platforms.odoo.database_fields import read_database_fields
 from platforms.odoo.http import OdooHttp, create_http_client
@@ -41,7 +41,7 @@ TEMPLATE, VARIANT = "product.template", "product.product"
 
 
 class NotedSession(OdooSession):
-    """A session that notes the context of each call that writes."""
+    """A session that notes each call that writes before it makes it."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class NotedSession(OdooSession):
         context: SyncContext,
         limits: RateLimits,
         known: KnownTransports,
-        noted: list[Context | None],
+        note: Callable[[OdooCall], Awaitable[None]],
     ) -> None:
         super().__init__(http, context, limits, known)
-        self._noted = noted
+        self._note = note
 
     async def call_once(
         self,
@@ -63,8 +63,8 @@ class NotedSession(OdooSession):
         context: Context | None = None,
         **parameters: object,
     ) -> Any:
-        """Note the context and make the call."""
-        self._noted.append(context)
+        """Note the call and make it."""
+        await self._note(OdooCall(model, method, ids, context, parameters))
         return await super().call_once(model, method, ids, context=context, **parameters)
 
 
@@ -77,13 +77,15 @@ class WriterWorld:
         self.limits, self.known = RateLimits(1_000), KnownTransports()
         self.client = OdooClient(http, login, KnownTransports())
         self.destination = OdooDestination(self.open_session)
-        self.writing_contexts: list[Context | None] = []
+        self.written: list[OdooCall] = []
+        self.before_call: Callable[[str], Awaitable[None]] | None = None
+        """What happens before a call that writes, e.g. `product.product.write`."""
         self.rejected: list[AccessToken] = []
         self.calls = 0
 
     def open_session(self, context: SyncContext) -> NotedSession:
         """Open the session of a batch."""
-        return NotedSession(self._http, context, self.limits, self.known, self.writing_contexts)
+        return NotedSession(self._http, context, self.limits, self.known, self._note)
 
     def build_context(self) -> SyncContext:
         """Return the context of a batch."""
@@ -99,10 +101,16 @@ class WriterWorld:
     async def write_into(self, results: dict[UUID, WriteResult], requests: Sequence[WriteRequested]) -> None:
         """Have requests written, and add each result as soon as it is there."""
         context = self.build_context()
-        async for result in self.destination.write(context, requests):
+        write = self.destination.write_stock if requests[0].resource == STOCK else self.destination.write
+        async for result in write(context, requests):
             assert result.write_id not in results
             results[result.write_id] = result
         self.calls = context.calls
+
+    async def _note(self, call: OdooCall) -> None:
+        self.written.append(call)
+        if self.before_call:
+            await self.before_call(f"{call.model}.{call.method}")
 
     async def _replace(self, token: AccessToken) -> AccessToken:
         self.rejected.append(token)

@@ -9,7 +9,9 @@ from sandbox.odoo.fields import Row
 from sandbox.odoo.models.stock_moves import LOCATION, MOVE, QUANT, find_inventory_loss, find_quants, move_stock
 from sandbox.odoo.records import update_row
 
+ADJUSTMENT = "stock.inventory.adjustment.name"
 _SUPERUSER = 1
+_TAKES_ALL_FOR_COUNTED = 19
 _OPEN = frozenset({"waiting", "confirmed", "assigned", "partially_available"})
 _CREATED_IN_COUNT = frozenset(
     {
@@ -110,7 +112,7 @@ def _create_quant(env: OdooEnvironment, model: str, values: Mapping[str, Any]) -
         raise RefusedError("Quant's creation is restricted, you can't do this operation.")
     rest = {name: value for name, value in values.items() if name not in counted}
     quantity = float(values.get("inventory_quantity_auto_apply") or values.get("inventory_quantity") or 0)
-    found = find_quants(env, values["product_id"], values["location_id"])
+    found = find_quants(env, values["product_id"], values["location_id"], values.get("owner_id"))
     number = found[0]["id"] if found else env.create(model, rest)
     if "inventory_quantity_auto_apply" in values:
         env.write(model, [number], {"inventory_quantity_auto_apply": quantity})
@@ -127,12 +129,12 @@ def check_quant_changes(env: OdooEnvironment, _: Sequence[int], values: Row) -> 
 
 
 def compute_differences(env: OdooEnvironment, numbers: Sequence[int], values: Row) -> None:
-    """After a count was written, compute by how much it differs."""
+    """After a count was written, compute by how much it differs, unless that was written with it."""
     if "inventory_quantity" not in values:
         return
     for number in numbers:
         row = env.find(QUANT, number)
-        difference = row["inventory_quantity"] - row["quantity"]
+        difference = float(values.get("inventory_diff_quantity", row["inventory_quantity"] - row["quantity"]))
         is_set = values.get("inventory_quantity_set", True)
         update_row(env, QUANT, number, inventory_diff_quantity=difference, inventory_quantity_set=bool(is_set))
 
@@ -154,7 +156,8 @@ def apply_inventory(env: OdooEnvironment, model: str, ids: list[int]) -> Any:
     """Apply counts by moves from or to the location for differences.
 
     A wizard is answered instead if a quantity has changed since it was counted, or if a lot is needed. In the context,
-    `set_inventory_quantity_auto_apply` applies them all the same.
+    `set_inventory_quantity_auto_apply` applies them all the same. From 19 on, a quant without a count is taken for one
+    of which nothing was counted.
     """
     numbers, is_forced = ids, bool(env.context.get("set_inventory_quantity_auto_apply"))
     rows = [env.find(model, number) for number in numbers]
@@ -179,8 +182,13 @@ def apply_inventory(env: OdooEnvironment, model: str, ids: list[int]) -> Any:
     loss = find_inventory_loss(env)
     for row in rows:
         difference = row["inventory_diff_quantity"]
+        if env.version >= _TAKES_ALL_FOR_COUNTED and not row["inventory_quantity_set"]:
+            difference = row["inventory_quantity"] - row["quantity"]
         here, there = (row["location_id"], loss) if difference <= 0 else (loss, row["location_id"])
-        move_stock(env, row["product_id"], here, there, abs(difference), name=_name_move(env, row), is_inventory=True)
+        move_stock(
+            env, row["product_id"], here, there, abs(difference), name=_name_move(env, row), is_inventory=True,
+            owner=row["owner_id"],
+        )  # fmt: skip
         update_row(
             env,
             model,
@@ -191,6 +199,14 @@ def apply_inventory(env: OdooEnvironment, model: str, ids: list[int]) -> Any:
             inventory_quantity_set=False,
         )
     return None
+
+
+def apply_named_counts(env: OdooEnvironment, model: str, ids: list[int]) -> Any:
+    """Apply the counts that a wizard names; quants without a count are left out."""
+    (number,) = ids
+    wizard = env.find(model, number)
+    quants = [quant for quant in wizard["quant_ids"] if env.find(QUANT, quant)["inventory_quantity_set"]]
+    return apply_inventory(env.extend_context(inventory_name=wizard["inventory_adjustment_name"]), QUANT, quants)
 
 
 def clear_counts(env: OdooEnvironment, model: str, ids: list[int]) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from sandbox.odoo.environment import OdooEnvironment
 from sandbox.odoo.fields import (
+    NEWEST,
+    OLDEST,
     FieldDefinition,
     Fields,
     ModelDefinition,
@@ -15,6 +17,7 @@ from sandbox.odoo.fields import (
     define_choice,
     define_computed,
     integer,
+    many2many,
     many2one,
     moment,
     number,
@@ -161,6 +164,19 @@ def add_models(models: ModelList) -> None:
         ),
         _QUANT_FIELDS,
     )
+    models.add(
+        ModelDefinition(
+            inventory.ADJUSTMENT,
+            "Inventory Adjustment Reference / Reason",
+            {},
+            app="stock",
+            rec_name="inventory_adjustment_name",
+        ),
+        (
+            many2many("quant_ids", "Quants", "stock.quant"),
+            char("inventory_adjustment_name", "Inventory Reason", default="Quantity Updated"),
+        ),
+    )
     _add_moves(models)
 
 
@@ -189,6 +205,16 @@ _QUANT_FIELDS: Fields = (
     define_computed(
         many2one("lot_id", "Lot/Serial Number", "stock.lot"), lambda *_: None, is_stored=True, searchable=True
     ),
+    *(
+        define_computed(
+            many2one("package_id", "Package", relation, since=since, until=until),
+            lambda *_: None,
+            is_stored=True,
+            searchable=True,
+        )
+        for relation, since, until in (("stock.quant.package", OLDEST, 18), ("stock.package", 19, NEWEST))
+    ),
+    many2one("owner_id", "Owner", "res.partner"),
     _follow(many2one("warehouse_id", "Warehouse", "stock.warehouse"), "location_id", "stock.location", "warehouse_id"),
     number("quantity", "Quantity", readonly=True),
     number("reserved_quantity", "Reserved Quantity", required=True, readonly=True),

@@ -8,10 +8,10 @@ from sandbox.odoo.records import update_row
 QUANT, MOVE, MOVE_LINE, LOCATION = "stock.quant", "stock.move", "stock.move.line", "stock.location"
 
 
-def find_quants(env: OdooEnvironment, product: int, location: int) -> list[Row]:
-    """Return the quants of a product at exactly this location, oldest first."""
+def find_quants(env: OdooEnvironment, product: int, location: int, owner: int | None = None) -> list[Row]:
+    """Return the quants of a product at exactly this location, oldest first: the company's own, or an owner's."""
     rows = [env.find(QUANT, n) for n in sorted(env.database.find_referring(QUANT, "product_id", product))]
-    return [row for row in rows if row["location_id"] == location]
+    return [row for row in rows if row["location_id"] == location and row["owner_id"] == owner]
 
 
 def find_inventory_loss(env: OdooEnvironment) -> int:
@@ -28,6 +28,7 @@ def move_stock(
     *,
     name: str,
     is_inventory: bool = False,
+    owner: int | None = None,
 ) -> int:
     """Move stock between two locations, as a move that is done. Returns the id of the move."""
     unit = env.read_value("product.product", product, "uom_id")
@@ -51,18 +52,19 @@ def move_stock(
         {**common, "move_id": move, "quantity": quantity, "product_uom_id": unit, "state": "done", "date": env.now},
     )
     if quantity:
-        change_quantity(env, product, source, -quantity)
-        change_quantity(env, product, target, quantity)
+        change_quantity(env, product, source, -quantity, owner)
+        change_quantity(env, product, target, quantity, owner)
     return move
 
 
-def change_quantity(env: OdooEnvironment, product: int, location: int, change: float) -> None:
+def change_quantity(env: OdooEnvironment, product: int, location: int, change: float, owner: int | None = None) -> None:
     """Change the quantity of a product at a location, in its first quant or in a new one."""
-    found = find_quants(env, product, location)
+    found = find_quants(env, product, location, owner)
     if found:
         update_row(env, QUANT, found[0]["id"], quantity=found[0]["quantity"] + change)
-    else:
-        env.create(QUANT, {"product_id": product, "location_id": location, "quantity": change, "in_date": env.now})
+        return
+    place = {"product_id": product, "location_id": location, "owner_id": owner}
+    env.create(QUANT, {**place, "quantity": change, "in_date": env.now})
 
 
 def reserve_stock(env: OdooEnvironment, product: int, location: int, quantity: float, *, name: str) -> int:
@@ -144,14 +146,14 @@ def deliver_stock(env: OdooEnvironment, move: int) -> None:
 
 
 def clean_quants(env: OdooEnvironment) -> int:
-    """Merge quants of one product and location, and delete those of nothing. Returns how many are deleted.
+    """Merge quants of one product, location and owner, and delete those of nothing. Returns how many are deleted.
 
     A server does so from time to time, and whenever somebody opens the list of stock.
     """
-    first: dict[tuple[int, int], int] = {}
+    first: dict[tuple[int, int, int | None], int] = {}
     deleted = 0
     for row in sorted(env.database.list_rows(QUANT).values(), key=lambda row: row["id"]):
-        place = (row["product_id"], row["location_id"])
+        place = (row["product_id"], row["location_id"], row["owner_id"])
         kept = first.setdefault(place, row["id"])
         if kept != row["id"]:
             total = env.find(QUANT, kept)
