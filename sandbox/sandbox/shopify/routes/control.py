@@ -24,8 +24,8 @@ from sandbox.shopify.generator import Recipe
 from sandbox.shopify.gids import build_gid, parse_number
 from sandbox.shopify.model import Level
 from sandbox.shopify.shop_registry import ShopRegistry
-from sandbox.shopify.statistics import Statistics
 from sandbox.shopify.shops import Shop
+from sandbox.shopify.statistics import Statistics
 from sandbox.shopify.tenants import Tenant
 
 Handler = Callable[[Request, Tenant, Any], Awaitable[Response]]
