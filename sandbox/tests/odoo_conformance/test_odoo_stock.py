@@ -177,14 +177,19 @@ def test_a_count_is_withdrawn(odoo: Odoo, box: Box) -> None:
     assert (row["inventory_quantity"], row["inventory_quantity_set"], row["inventory_diff_quantity"]) == (0, False, 0)
 
 
-def test_a_count_with_its_difference_is_of_the_quantity_that_follows_from_both(odoo: Odoo, box: Box) -> None:
+def test_a_count_is_of_the_quantity_that_follows_from_a_difference_that_is_written_after_it(
+    odoo: Odoo, box: Box
+) -> None:
     quant = box.put(5)
     counting = odoo.with_context(inventory_mode=True)
-    values = {"inventory_quantity": 13, "inventory_diff_quantity": 3, "inventory_quantity_set": True}
-    counting.write("stock.quant", quant, **values)
+    counting.write("stock.quant", quant, inventory_quantity=13, inventory_diff_quantity=3)
+    row = odoo.read("stock.quant", quant, "inventory_diff_quantity", "is_outdated")
+    assert (row["inventory_diff_quantity"], row["is_outdated"]) == (8.0, False), "written with it, it is computed"
+    counting.write("stock.quant", quant, inventory_diff_quantity=3)
     row = odoo.read("stock.quant", quant, "inventory_diff_quantity", "is_outdated")
     assert (row["inventory_diff_quantity"], row["is_outdated"]) == (3.0, True)
-    counting.write("stock.quant", quant, **{**values, "inventory_quantity": 8})
+    counting.write("stock.quant", quant, inventory_quantity=8)
+    counting.write("stock.quant", quant, inventory_diff_quantity=3)
     assert odoo.get("stock.quant", quant, "is_outdated") is False
     odoo.call("stock.quant", "action_apply_inventory", [quant])
     assert box.list_quants() == [8.0]

@@ -2,7 +2,8 @@
 
 | call | then |
 |-|-|
-| `write` of a quant | the count waits: how much there is, and by how much that differs from what was read |
+| `write` or `create` of a quant | a count of it waits |
+| `write` of the difference | it is a count of the quantity that was read, and not of the one that is there now |
 | `create` of a wizard | it has the quants and a name, which is the id of the write |
 | `action_apply` of the wizard | Odoo makes a move of that name, unless the quantity has changed meanwhile |
 
@@ -129,23 +130,19 @@ class StockWriter:
 
     async def _enter(self, change: StockChange, count: StockCount, entered: list[int]) -> None:
         """Enter a count and add its quant to `entered`. It waits until it is applied."""
-        quant, quantity = count.quant, round(count.on_hand + count.added, DIGITS)
+        counted = {"inventory_quantity": round(count.on_hand + count.added, DIGITS), "user_id": self._user}
+        quant = count.quant
         if quant is None:
-            values = {"product_id": change.product, "location_id": count.location, "inventory_quantity": quantity}
+            place = {"product_id": change.product, "location_id": count.location}
             (quant,) = await self._session.call_once(
-                QUANT, "create", context=COUNTING, vals_list=[{**values, "user_id": self._user}]
+                QUANT, "create", context=COUNTING, vals_list=[{**place, **counted}]
             )
-            entered.append(quant)
-        # With the difference, Odoo knows of which quantity this count is, and does not take the present one for it.
-        values = {
-            "inventory_quantity": quantity,
-            "inventory_diff_quantity": count.added,
-            "inventory_quantity_set": True,
-            "user_id": self._user,
-        }
-        await self._session.call_once(QUANT, "write", [quant], context=COUNTING, vals=values)
-        if count.quant is not None:
-            entered.append(quant)
+        else:
+            await self._session.call_once(QUANT, "write", [quant], context=COUNTING, vals=counted)
+        entered.append(quant)
+        # Odoo has taken this for a count of the quantity that is there now. Written with the count it would do so too.
+        difference = {"inventory_diff_quantity": count.added}
+        await self._session.call_once(QUANT, "write", [quant], context=COUNTING, vals=difference)
 
     async def _apply(self, change: StockChange, quants: Sequence[int]) -> Any:
         name = str(change.request.write_id)

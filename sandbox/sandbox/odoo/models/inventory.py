@@ -129,12 +129,12 @@ def check_quant_changes(env: OdooEnvironment, _: Sequence[int], values: Row) -> 
 
 
 def compute_differences(env: OdooEnvironment, numbers: Sequence[int], values: Row) -> None:
-    """After a count was written, compute by how much it differs, unless that was written with it."""
+    """After a count was written, compute by how much it differs, whatever was written with it."""
     if "inventory_quantity" not in values:
         return
     for number in numbers:
         row = env.find(QUANT, number)
-        difference = float(values.get("inventory_diff_quantity", row["inventory_quantity"] - row["quantity"]))
+        difference = row["inventory_quantity"] - row["quantity"]
         is_set = values.get("inventory_quantity_set", True)
         update_row(env, QUANT, number, inventory_diff_quantity=difference, inventory_quantity_set=bool(is_set))
 
