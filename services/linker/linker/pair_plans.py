@@ -141,7 +141,7 @@ def find_variant(product: KnownRecord | None, variant: str | None) -> LinkedReco
     return next((child for child in product.record.children if child.id == variant), None)
 
 
-def _name(pair: Pair, *records: LinkedRecord | None) -> str:
+def find_name(pair: Pair, *records: LinkedRecord | None) -> str:
     """Return the title of a product, or the SKU of a variant, as the first side has it that has any."""
     for record in records:
         if record is not None:
@@ -162,7 +162,7 @@ def _plan_unlinked(
             lines += _plan_removal(side, Removal.GONE, settings)
     elif pair.resource == PRODUCTS and pair.reason in _MISSING_SIDES:
         lines += _plan_creation(_MISSING_SIDES[pair.reason], shopify or odoo, settings)
-    return _build(pair, _name(pair, shopify, odoo), pair.state, pair.reason, lines)
+    return _build(pair, find_name(pair, shopify, odoo), pair.state, pair.reason, lines)
 
 
 def _plan_creation(side: Side, record: LinkedRecord | None, settings: LinkSettings) -> Iterator[PlanLine]:
@@ -213,7 +213,7 @@ def _plan_linked(
         one.is_archived if pair.shopify_archived is None else pair.shopify_archived,
         other.is_archived if pair.odoo_archived is None else pair.odoo_archived,
     )
-    return _build(pair, _name(pair, one, other), state, reason, lines, bases=bases, archived=archived)
+    return _build(pair, find_name(pair, one, other), state, reason, lines, bases=bases, archived=archived)
 
 
 def _leave_options(decision: Decision) -> Decision:

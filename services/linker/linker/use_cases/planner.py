@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from linker.pair_plans import KnownRecord, Pair, PlanLine, PlannedPair, find_currency, plan_product
 from linker.pairing import change_pairs, list_stored_matches
-from linker.stock_plans import find_numbers, plan_stock_pair
+from linker.stock_plans import StockOfProduct, plan_stock_pair
 from linker.store import links, pairs, plans, records, sides, writes
 from linker.store.links import ACTIVE, DRAFT, LIVE, READING, Link
 from linker.use_cases.link_events import publish_link
@@ -166,8 +166,8 @@ async def _plan(tx: AsyncConnection, link: Link, currencies: tuple[str | None, s
         planned += [
             plan_stock_pair(
                 pair,
-                find_numbers(shopify, pair.shopify_id, units[Side.SHOPIFY]),
-                find_numbers(odoo, pair.odoo_id, units[Side.ODOO]),
+                StockOfProduct(shopify, units[Side.SHOPIFY]),
+                StockOfProduct(odoo, units[Side.ODOO]),
                 settings,
                 open_lines.get(pair.id, {}),
             )
