@@ -274,6 +274,9 @@ async def test_an_action_without_an_answer_is_in_the_history_as_such(world: Any)
 
 async def test_a_link_is_made_with_the_settings_of_its_form(world: Any) -> None:
     await connect_both(world)
+    assert f'href="/connections/{SHOP}#links"' in (await world.browser.get("/connections", headers=HTML)).text.replace(
+        "%3A", ":"
+    )
     access = (await world.browser.get(f"/connections/{SHOP}", headers=HTML)).text
     assert f'href="/links/new?shop={SHOP}"' in access
     options = (await world.browser.get(f"/connections/{DATABASE}")).json()["links"]["options"]
