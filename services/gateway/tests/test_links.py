@@ -1,5 +1,6 @@
 """Who sees a link on the pages and who may change it: both accounts have to be proved in one session."""
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import quote
@@ -125,6 +126,8 @@ async def test_a_member_of_the_merchant_who_has_proved_neither_account_sees_noth
 @pytest.mark.parametrize("proved", [SHOP, DATABASE])
 async def test_with_one_account_only_the_state_is_seen_and_the_other_is_not_named(world: Any, proved: str) -> None:
     world.linker.put(SHOP, DATABASE, await connect_both(world))
+    assert (await press(world.browser, f"{PATH}/settle", **BUTTONS["settle"])).status_code == 303
+    world.linker.posted.clear()
     browser = world.create_browser()
     await world.connect(browser, shop="other")
     await prove(world, browser, proved)
@@ -142,6 +145,8 @@ async def test_with_one_account_only_the_state_is_seen_and_the_other_is_not_name
     assert unproved not in access.text
     expected = {"platform": title, "connection": "", "state": "draft", "url": ""}
     assert access.json()["links"]["links"] == [expected]
+    (settled,) = (one for one in access.json()["history"] if one["action"] == "settle_conflicts")
+    assert settled["details"] == {"winner": "odoo", "resource": "products", "field": "title"}
     assert world.linker.posted == []
 
 
@@ -231,6 +236,35 @@ async def test_a_button_needs_fresh_proofs_of_both_and_the_pages_own_form(world:
     assert await load_history(world, SHOP) == []
     page = (await world.browser.get(PATH, headers=HTML)).text
     assert f"sign in again at {DATABASE}" in page and "/pause" not in page
+
+
+@pytest.mark.parametrize("button", ["pause", "create"])
+async def test_a_helper_who_is_shut_out_while_acting_changes_nothing(world: Any, button: str) -> None:
+    merchant = await connect_both(world)
+    if button == "pause":
+        world.linker.put(SHOP, DATABASE, merchant)
+    path, fields = ("/links", {"shop": SHOP, "database": DATABASE}) if button == "create" else (f"{PATH}/pause", {})
+    async with world.stores.connections.lock_all([DATABASE]) as locked:
+        # The request has passed every check outside the lock once it waits for the lock.
+        acting = asyncio.create_task(press(world.browser, path, **fields))
+        await wait_for_a_waiting_lock(world)
+        await locked.sessions.delete_other_proofs(DATABASE, uuid4())
+    assert (await acting).status_code == 404
+    assert world.linker.posted == []
+
+
+async def wait_for_a_waiting_lock(world: Any) -> None:
+    """Waits until a transaction waits for the lock of a connection that another one holds."""
+    query = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            async with world.database.transaction() as tx:
+                if (await tx.execute(query)).scalar():
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def test_after_half_a_day_a_link_is_not_seen_any_more(world: Any) -> None:
