@@ -14,7 +14,7 @@ Settings = dict[str, str]
 CALLERS = {
     GATEWAY: (SCHEDULER, DATA_API, *PLATFORM_SERVICES, OPERATOR),
     SCHEDULER: (GATEWAY, OPERATOR),
-    LINKER: (OPERATOR,),
+    LINKER: (GATEWAY, OPERATOR),
 }
 """The callers of each internal API, by the service that has it."""
 KEY_SETTINGS = {GATEWAY: "GATEWAY_KEY", SCHEDULER: "SCHEDULER_KEY", LINKER: "LINKER_KEY"}

@@ -40,7 +40,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
     accepted = {
         "gateway": ("scheduler", "data-api", *FETCHERS, *WRITERS, "operator"),
         "scheduler": ("gateway", "operator"),
-        "linker": ("operator",),
+        "linker": ("gateway", "operator"),
     }
     for service, expected in accepted.items():
         hashes = parse_key_hashes(folders[service]["INTERNAL_KEY_HASHES"])
@@ -51,7 +51,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY", "_LINKER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 6
+    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 7
 
 
 @pytest.mark.parametrize(

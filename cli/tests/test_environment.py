@@ -138,7 +138,7 @@ def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     for service, setting, callers in (
         ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS, *WRITERS)),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
-        ("linker", "LINKER_KEY", ()),
+        ("linker", "LINKER_KEY", ("gateway",)),
     ):
         hashes = parse_key_hashes(env.build_service_settings(service, service)["INTERNAL_KEY_HASHES"])
         assert sorted(hashes.values()) == sorted([*callers, "operator"])

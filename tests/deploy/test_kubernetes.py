@@ -412,7 +412,7 @@ WITHIN = {
     *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", *PLATFORM_SERVICES, "operator", "doctor")),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
-    *((caller, "linker", 8080) for caller in ("operator", "doctor")),
+    *((caller, "linker", 8080) for caller in ("gateway", "operator", "doctor")),
     ("prometheus", "gateway", 5001),
     *(("prometheus", name, 8080) for name in SERVICES if name != "gateway"),
 }

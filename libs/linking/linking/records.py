@@ -25,6 +25,10 @@ class Side(StrEnum):
         return Side.ODOO if self is Side.SHOPIFY else Side.SHOPIFY
 
 
+SHOP_SIDE, DATABASE_SIDE = Side.SHOPIFY, Side.ODOO
+"""The side of the shop, which is in one link at most, and the side of the database, which may be in several."""
+
+
 class SkuFormat(StrEnum):
     """How a shop's SKU field is written (`linking.sku_formats`)."""
 

@@ -20,6 +20,7 @@ from gateway.applications import (
     create_own_accounts_connectors,
 )
 from gateway.connect.own_accounts import RETRY_SECONDS, connect_own_accounts
+from gateway.links.client import LinkerClient
 from gateway.metrics import GatewayMetrics, create_metrics
 from gateway.pages.client import SchedulerClient
 from gateway.settings import GatewaySettings
@@ -119,6 +120,7 @@ async def start(
         ),
         publish=producer.send,
         scheduler=SchedulerClient(inside, settings.scheduler_url, key=settings.scheduler_key.get_secret_value()),
+        linker=LinkerClient(inside, settings.linker_url, key=settings.linker_key.get_secret_value()),
         post_probe=partial(post_probe, http),
         watch_topic=partial(watch_topic, brokers),
         metrics=metrics,

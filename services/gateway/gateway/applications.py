@@ -37,6 +37,10 @@ from gateway.internal.sync_requests import ManualSyncs
 from gateway.keys.internal_routes import create_internal_key_routes
 from gateway.keys.routes import create_key_routes
 from gateway.keys.service import KeyService
+from gateway.links.client import LinkerClient
+from gateway.links.reader import LinkReader
+from gateway.links.routes import create_link_routes
+from gateway.links.service import LinkService
 from gateway.metrics import GatewayMetrics
 from gateway.pages.api_docs.documents import Documents, build_documents
 from gateway.pages.api_docs.routes import create_docs_routes
@@ -88,6 +92,7 @@ class Parts:
     stores: Stores
     publish: Publish
     scheduler: SchedulerClient
+    linker: LinkerClient
     post_probe: PostProbe
     watch_topic: WatchTopic
     metrics: GatewayMetrics
@@ -211,7 +216,10 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
     settings = parts.settings
     cookies, sessions = parts.cookies, parts.sessions
     data_api_url = settings.data_api_public_url
-    reader = ConnectionReader(parts.stores, parts.scheduler, parts.adapters, data_api_url=data_api_url, now=parts.now)
+    links = LinkReader(parts.stores.connections, parts.linker, parts.adapters)
+    reader = ConnectionReader(
+        parts.stores, parts.scheduler, parts.adapters, links, data_api_url=data_api_url, now=parts.now
+    )
     app = _create_fastapi_application(checks)
     app.add_middleware(
         CORSMiddleware, allow_origins=list(settings.cors_allowed_origins), allow_methods=["GET"], allow_credentials=True
@@ -227,6 +235,7 @@ def _create_public_application(parts: Parts, checks: Mapping[str, Check]) -> Fas
     forms = SessionForms(sessions, parts.adapters)
     app.include_router(create_action_routes(forms, sessions, cookies, actions))
     app.include_router(create_key_routes(forms, _create_key_service(parts), data_api_url=data_api_url))
+    app.include_router(create_link_routes(links, LinkService(parts.stores.connections, parts.linker), forms, sessions))
     app.include_router(
         create_page_routes(reader, sessions, parts.configured_adapters, sandbox_url=settings.sandbox_url)
     )

@@ -20,6 +20,8 @@ class GatewaySettings(PublicApiSettings):
     gateway_internal_port: int = Field(default=5001, ge=1, le=65535)
     scheduler_url: Url
     scheduler_key: InternalKey
+    linker_url: Url
+    linker_key: InternalKey
     internal_key_hashes: CallersByHash
     state_token_secret: SecretStr = Field(min_length=32)
     token_encryption_keys: EncryptionKeys = Field(repr=False)

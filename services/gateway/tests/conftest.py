@@ -61,6 +61,7 @@ from service.client_addresses import ClientAddresses
 from service.limited_protocol import ConnectionLimiter, RequestLimits
 from service.process import Check
 from service.rate_limits import ClientRateLimiter, Rate
+from simulated_linker import SimulatedLinker
 
 RESPONSE_CHECKS: Any = {"response": [check_response]}
 """Hooks that compare every response with the OpenAPI description of its route."""
@@ -333,6 +334,7 @@ class World:
         self.library = FakeLibrary()
         self.kafka = FakeKafka()
         self.scheduler = FakeScheduler()
+        self.linker = SimulatedLinker()
         self.key_events: list[KeysChanged] = []
         self.outside = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
         self.restart(settings)
@@ -383,6 +385,7 @@ class World:
             stores=self.stores,
             publish=self.kafka.publish,
             scheduler=self.scheduler,
+            linker=self.linker.create_client(),
             post_probe=self.post_probe,
             watch_topic=self.kafka.watch_topic,
             metrics=create_metrics(topics, 1)[0],
@@ -530,8 +533,10 @@ REQUIRED: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere:9092",
     "database_url": "postgresql://nobody@nowhere/nothing",
     "scheduler_url": "http://scheduler.test",
+    "linker_url": "http://linker.test",
     "internal_key_hashes": ",".join(f"{name}:{sha256(key.encode()).hexdigest()}" for name, key in CALLERS.items()),
     "scheduler_key": "g" * 32,
+    "linker_key": "i" * 32,
     "state_token_secret": "a secret of more than thirty-two characters",
     "token_encryption_keys": f"k1:{KEY}",
 }

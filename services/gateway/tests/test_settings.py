@@ -31,9 +31,11 @@ from platforms.shopify.connect import create_adapter
         ("internal_key_hashes", "scheduler"),
         ("internal_key_hashes", "scheduler:" + "a" * 64 + ",fetcher:" + "a" * 64),
         ("scheduler_key", "s" * 31),
+        ("linker_key", "l" * 31),
         ("gateway_port", "seven"),
         ("session_ttl_seconds", "0"),
         ("scheduler_url", "nowhere"),
+        ("linker_url", "nowhere"),
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(make_settings: Callable[..., Any], name: str, value: str) -> None:

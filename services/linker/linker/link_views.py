@@ -13,18 +13,24 @@ if TYPE_CHECKING:
     from linker.store.pairs import ReasonCount
     from linker.store.plans import LineCounts
     from linker.store.sides import LinkSide
+    from linker.use_cases.approvals import MissingGrant
 
 
 def build_link_view(
     link: "Link",
     sides: Sequence["LinkSide"],
     *,
+    missing_grant: "MissingGrant | None",
     pair_counts: Mapping[str, int],
     problem_counts: Sequence["ReasonCount"],
     line_counts: "LineCounts",
     unbooked: int,
 ) -> dict[str, Any]:
-    """Build the JSON of a link: its sides, its state, and numbers of pairs of products, problems, lines and units."""
+    """Build the JSON of a link: its sides, its state, and numbers of pairs of products, problems, lines and units.
+
+    `missing_scopes` are those that the shop must grant before a draft is approved, and `grant_query` is the query of
+    the gateway's sign-in that asks for them.
+    """
     shop, database = sides
     return {
         "id": str(link.id),
@@ -34,6 +40,8 @@ def build_link_view(
         "state": link.state,
         "reason": link.reason,
         "created_at": _to_ms(link.created_at),
+        "missing_scopes": list(missing_grant.scopes) if missing_grant else [],
+        "grant_query": missing_grant.query if missing_grant else "",
         "settings": LinkSettings.model_validate(link.settings).model_dump(mode="json"),
         "sides": {side.side: {**_build_feed_view(side.position), "currency": side.currency} for side in sides},
         "plan_number": link.plan_number,

@@ -1,8 +1,8 @@
-"""The operator makes, sees and changes links over HTTP; nobody else does."""
+"""The operator makes, sees and changes all links over HTTP, and the gateway those of one merchant; nobody else does."""
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -11,12 +11,39 @@ from fastapi import FastAPI
 
 from linker.routes.links import build_link_routes
 from linking.records import STOCK
-from links_fixture import DATABASE, SHOP, LinkWorld, build_product
+from links_fixture import DATABASE, MERCHANT, SHOP, LinkWorld, build_product
 
 pytestmark = pytest.mark.integration
 KEYS = {"operator": "o" * 32, "gateway": "g" * 32}
 CALLERS = {sha256(key.encode()).hexdigest(): caller for caller, key in KEYS.items()}
 NAME = quote(SHOP, safe="")
+OF_MERCHANT = f"/merchants/{MERCHANT}/links"
+OF_ANOTHER = "/merchants/00000000-0000-4000-8000-00000000000b/links"
+BY_GATEWAY = {"Authorization": f"Bearer {KEYS['gateway']}"}
+
+
+class Call(NamedTuple):
+    """A request to a route of links, by what follows `/links`."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+
+
+MAKE = Call("POST", "", {"shop": SHOP, "database": DATABASE})
+CALLS = [
+    Call("GET", f"/{NAME}"),
+    Call("GET", f"/{NAME}/plan"),
+    Call("GET", f"/{NAME}/failures"),
+    Call("POST", f"/{NAME}/approve", {}),
+    Call("POST", f"/{NAME}/settle", {"winner": "odoo"}),
+    Call("POST", f"/{NAME}/book", {}),
+    Call("POST", f"/{NAME}/retry", {}),
+    Call("POST", f"/{NAME}/pause"),
+    Call("POST", f"/{NAME}/resume"),
+    Call("POST", f"/{NAME}/end"),
+]
+"""One call of each route of a link."""
 
 
 @pytest.fixture
@@ -40,6 +67,51 @@ async def make_link(world: LinkWorld, http: httpx.AsyncClient, **settings: Any) 
 async def test_only_the_operator_may_see_links(http: httpx.AsyncClient, path: str) -> None:
     for key in ("", KEYS["gateway"]):
         assert (await http.get(path, headers={"Authorization": f"Bearer {key}"})).status_code == 401
+
+
+async def call_as_gateway(http: httpx.AsyncClient, prefix: str, call: Call) -> httpx.Response:
+    return await http.request(call.method, prefix + call.path, json=call.body, headers=BY_GATEWAY)
+
+
+async def test_the_gateway_uses_every_route_for_one_merchant_and_no_other(http: httpx.AsyncClient) -> None:
+    for call in (Call("GET", ""), MAKE, *CALLS):
+        for prefix, key in (("/links", KEYS["gateway"]), (OF_MERCHANT, KEYS["operator"]), (OF_MERCHANT, "")):
+            headers = {"Authorization": f"Bearer {key}"}
+            response = await http.request(call.method, prefix + call.path, json=call.body, headers=headers)
+            assert response.status_code == 401, (prefix, call)
+
+
+async def test_a_link_of_another_merchant_is_not_there_by_any_route(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    for connection in (SHOP, DATABASE):
+        await world.connect(connection)
+    assert (await call_as_gateway(http, OF_ANOTHER, MAKE)).status_code == 404
+    made = await call_as_gateway(http, OF_MERCHANT, MAKE)
+    assert (made.status_code, made.json()["merchant"]) == (201, str(MERCHANT))
+    for call in CALLS:
+        for prefix in (OF_ANOTHER, "/merchants/none/links"):
+            assert (await call_as_gateway(http, prefix, call)).status_code == 404, call
+    assert (await call_as_gateway(http, OF_ANOTHER, Call("GET", ""))).json() == {"links": []}
+    assert (await call_as_gateway(http, OF_ANOTHER, MAKE)).status_code == 404
+    link = (await call_as_gateway(http, OF_MERCHANT, CALLS[0])).json()
+    assert (link, (await http.get("/links")).json()["links"]) == (made.json(), [made.json()])
+    assert (await call_as_gateway(http, OF_MERCHANT, Call("GET", ""))).json() == {"links": [link]}
+
+
+async def test_a_merchant_pauses_resumes_and_ends_a_link(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    await make_link(world, http)
+    paused = (await call_as_gateway(http, OF_MERCHANT, Call("POST", f"/{NAME}/pause"))).json()
+    assert (paused["state"], paused["reason"]) == ("paused", "paused by a merchant")
+    for action, state in (("resume", "reading"), ("end", "ended")):
+        assert (await call_as_gateway(http, OF_MERCHANT, Call("POST", f"/{NAME}/{action}"))).json()["state"] == state
+
+
+async def test_a_link_says_what_its_shop_must_grant_and_where(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    await make_link(world, http, locations={"gid://shopify/Location/1": 8})
+    link = (await http.get(f"/links/{NAME}")).json()
+    assert (link["missing_scopes"], link["grant_query"]) == ([], "")
+    await world.connect(SHOP, revision=2, scopes=("read_products", "read_inventory", "write_products"))
+    link = (await http.get(f"/links/{NAME}")).json()
+    assert (link["missing_scopes"], link["grant_query"]) == (["write_inventory", "read_locations"], "link=stock")
 
 
 async def test_a_link_is_made_and_shown_with_all_its_settings(world: LinkWorld, http: httpx.AsyncClient) -> None:

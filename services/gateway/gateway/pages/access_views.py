@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gateway.audit import BESIDE, RepeatedAuditEntry
+from gateway.audit import BESIDE, RECORD, WITH, AuditEntry, RepeatedAuditEntry
 from gateway.connections import Connection
 from gateway.keys.keys import StoredKey
 from gateway.keys.views import KeyDocument, build_key_document, can_see_maker
+from gateway.links.views import ConnectionLinks
 from gateway.pages.responses import ResponseModel
 from gateway.pages.views import Timestamp
 from gateway.sessions.sessions import Session
@@ -58,6 +59,7 @@ class AccessDocument(ResponseModel):
     ]
     keys: list[KeyDocument] = Field(description="Its keys for the data API, the oldest first")
     data_api_url: str = Field(description="The address of the data API; empty where it is not set up")
+    links: ConnectionLinks | None = Field(description="Its links; null where accounts of its platform have none")
     history: list[HistoryEntry]
 
 
@@ -70,6 +72,7 @@ def build_access_document(
     sessions: Sequence[SessionWithProof] | None,
     keys: Iterable[StoredKey],
     data_api_url: str,
+    links: ConnectionLinks | None,
     history: Iterable[RepeatedAuditEntry],
 ) -> AccessDocument:
     """Return the document of a connection's access, as `session` may see it.
@@ -91,6 +94,7 @@ def build_access_document(
         sessions=None if sessions is None else [_build_session(one, session) for one in sessions],
         keys=[build_key_document(key, with_maker=can_see_maker(key, session)) for key in keys],
         data_api_url=data_api_url,
+        links=links,
         history=[_build_history_entry(entry, session) for entry in history],
     )
 
@@ -118,6 +122,12 @@ def _build_history_entry(repeated: RepeatedAuditEntry, session: Session) -> Hist
         actor=entry.actor.kind,
         address=browser.address if browser else "",
         browser=browser.name if browser else "",
-        # Another connection is named only to a session that may read that one, too.
-        details={name: value for name, value in entry.details.items() if name != BESIDE or session.can_read(value)},
+        details=_select_details(entry, session),
     )
+
+
+def _select_details(entry: AuditEntry, session: Session) -> dict[str, str]:
+    """Return the details of an entry: those of another connection only if the session may read that one, too."""
+    others = [entry.details[name] for name in (BESIDE, WITH) if name in entry.details]
+    hidden = () if all(map(session.can_read, others)) else (BESIDE, WITH, RECORD)
+    return {name: value for name, value in entry.details.items() if name not in hidden}

@@ -27,6 +27,7 @@ from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from gateway.links.reader import LinkReader
     from gateway.pages.client import SchedulerClient
 
 LOADED_AT_ONCE = 16
@@ -58,6 +59,7 @@ class ConnectionReader:
         stores: Stores,
         scheduler: "SchedulerClient",
         adapters: Mapping[str, PlatformAdapter],
+        links: "LinkReader",
         *,
         data_api_url: str,
         now: Callable[[], int],
@@ -66,6 +68,7 @@ class ConnectionReader:
         self._stores = stores
         self._scheduler = scheduler
         self._adapters = adapters
+        self._links = links
         self._now = now
 
     async def load_sync(self, session: Session | None, sync_id: UUID) -> dict[str, Any]:
@@ -136,6 +139,7 @@ class ConnectionReader:
             sessions=sessions,
             keys=await self._stores.keys.list_all(name),
             data_api_url=self._data_api_url,
+            links=await self._links.load_links_of_connection(session, row, own),
             history=merge_repeated_entries(history, SHOWN_LINES),
         )
 

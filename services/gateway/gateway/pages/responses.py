@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.pages.times import format_date, format_pause, format_time
+from gateway.pages.values import format_value
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway", "templates"), autoescape=True, undefined=jinja2.StrictUndefined
 )
-_TEMPLATES.filters |= {"date": format_date, "pause": format_pause, "time": format_time}
+_TEMPLATES.filters |= {"date": format_date, "pause": format_pause, "time": format_time, "value": format_value}
 
 _SAFE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),

@@ -1,13 +1,15 @@
-"""The HTTP routes of links. Every caller needs the operator's key.
+"""The HTTP routes of links: `/links…` for the operator, and `/merchants/{merchant}/links…` for the gateway.
 
-A link is named by the connection of its shop, which has one link at most.
+Both have the same routes. Those of a merchant reach the links of this merchant alone, whatever the caller asks for. A
+link is named by the connection of its shop, which has one link at most.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,15 +18,23 @@ from database.pool import Database
 from linker.link_views import build_failures_view, build_link_view, build_plan_view
 from linker.store import links, pairs, plans, sides, writes
 from linker.store.links import Link
-from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
+from linker.use_cases.approvals import approve_draft, find_missing_grant, retry_failed, settle_conflicts
 from linker.use_cases.bookings import book_sales
-from linker.use_cases.link_states import BY_OPERATOR, create_link, end_link, lock_link, pause_link, resume_link
+from linker.use_cases.link_states import (
+    BY_MERCHANT,
+    BY_OPERATOR,
+    create_link,
+    end_link,
+    lock_link,
+    pause_link,
+    resume_link,
+)
 from linking.records import Side
 from linking.settings import LinkSettings
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 from service.service_auth import identify_caller
 
-OPERATOR = "operator"
+OPERATOR, GATEWAY = "operator", "gateway"
 MAX_LISTED = 1000
 
 
@@ -76,15 +86,30 @@ class Retry(BaseModel):
     reason: str | None = None
 
 
-async def _pause(tx: AsyncConnection, link: Link) -> None:
+def _get_merchant(request: Request) -> UUID | None:
+    """Return the merchant whose links alone the path reaches; None where it reaches those of all merchants."""
+    if (merchant := request.path_params.get("merchant")) is None:
+        return None
+    try:
+        return UUID(merchant)
+    except ValueError:
+        raise HTTPException(404, "there is no such merchant") from None
+
+
+Merchant = Annotated[UUID | None, Depends(_get_merchant)]
+
+
+async def _pause_by_operator(tx: AsyncConnection, link: Link) -> None:
     await pause_link(tx, link, BY_OPERATOR)
 
 
-_ACTIONS: Mapping[str, Callable[[AsyncConnection, Link], Awaitable[None]]] = {
-    "pause": _pause,
-    "resume": resume_link,
-    "end": end_link,
-}
+async def _pause_by_merchant(tx: AsyncConnection, link: Link) -> None:
+    await pause_link(tx, link, BY_MERCHANT)
+
+
+_Action = Callable[[AsyncConnection, Link], Awaitable[None]]
+_ACTIONS: Mapping[str, _Action] = {"pause": _pause_by_operator, "resume": resume_link, "end": end_link}
+_ACTIONS_OF_MERCHANTS: Mapping[str, _Action] = {**_ACTIONS, "pause": _pause_by_merchant}
 
 
 def build_link_routes(database: Database, callers: Mapping[str, str], *, on_changed: Callable[[], None]) -> APIRouter:
@@ -93,34 +118,49 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
     `callers` are the names of the callers by the SHA-256 of their keys, and `on_changed` is called after each change.
     """
 
-    def require_operator(authorization: str = Header(default="")) -> None:
-        if identify_caller(callers, authorization) != OPERATOR:
-            raise HTTPException(401, f"the key of {OPERATOR} is needed")
+    def require(caller: str) -> Any:
+        def check_caller(authorization: str = Header(default="")) -> None:
+            if identify_caller(callers, authorization) != caller:
+                raise HTTPException(401, f"the key of {caller} is needed")
 
-    router = APIRouter(dependencies=[Depends(require_operator)])
+        return Depends(check_caller)
+
+    links_of_all, links_of_one = _build_routes(database, on_changed), _build_routes(database, on_changed)
+    router = APIRouter()
+    router.include_router(links_of_all, dependencies=[require(OPERATOR)])
+    router.include_router(links_of_one, prefix="/merchants/{merchant}", dependencies=[require(GATEWAY)])
+    return router
+
+
+def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRouter:
+    """Build the routes, without saying who may call them."""
+    router = APIRouter()
 
     @router.get("/links")
-    async def list_links() -> dict[str, Any]:
+    async def list_links(merchant: Merchant) -> dict[str, Any]:
         async with database.transaction() as tx:
-            found = [await links.get(tx, link_id) for link_id in await sides.list_open_links(tx)]
+            found = [await links.get(tx, link_id) for link_id in await sides.list_open_links(tx, merchant)]
             return {"links": [await _load_view(tx, link) for link in found if link is not None]}
 
     @router.post("/links", status_code=201)
-    async def make_link(new: NewLink) -> dict[str, Any]:
+    async def make_link(new: NewLink, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                await create_link(tx, new.shop, new.database, new.settings)
-                view = await _load_view(tx, await lock_link(tx, new.shop))
+                await create_link(tx, new.shop, new.database, new.settings, merchant=merchant)
+                view = await _load_view(tx, await lock_link(tx, new.shop, merchant))
         on_changed()
         return view
 
     @router.get("/links/{shop:path}/plan")
     async def read_plan(
-        shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100, action: str | None = None
+        shop: str,
+        merchant: Merchant,
+        limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100,
+        action: str | None = None,
     ) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction("REPEATABLE READ") as tx:
-                link = await _find_link(tx, shop)
+                link = await _find_link(tx, shop, merchant)
                 return build_plan_view(
                     link,
                     plan=await plans.get(tx, link.id, link.plan_number),
@@ -133,27 +173,29 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
                 )
 
     @router.get("/links/{shop:path}/failures")
-    async def read_failures(shop: str, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100) -> dict[str, Any]:
+    async def read_failures(
+        shop: str, merchant: Merchant, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100
+    ) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction("REPEATABLE READ") as tx:
-                link = await _find_link(tx, shop)
+                link = await _find_link(tx, shop, merchant)
                 failures = await writes.list_failed(tx, link.id, limit)
                 return build_failures_view(failures, await writes.count_by_outcome(tx, link.id))
 
     @router.post("/links/{shop:path}/approve")
-    async def approve_plan(shop: str, approval: Approval) -> dict[str, Any]:
+    async def approve_plan(shop: str, approval: Approval, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                await approve_draft(tx, await lock_link(tx, shop), approval.plan)
-                view = await _load_view(tx, await lock_link(tx, shop))
+                await approve_draft(tx, await lock_link(tx, shop, merchant), approval.plan)
+                view = await _load_view(tx, await lock_link(tx, shop, merchant))
         on_changed()
         return view
 
     @router.post("/links/{shop:path}/settle")
-    async def settle(shop: str, choice: Settlement) -> dict[str, Any]:
+    async def settle(shop: str, choice: Settlement, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                link = await lock_link(tx, shop)
+                link = await lock_link(tx, shop, merchant)
                 settled = await settle_conflicts(
                     tx, link, choice.winner, record=choice.record, resource=choice.resource, field=choice.field
                 )
@@ -161,10 +203,10 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
         return {"pairs": settled}
 
     @router.post("/links/{shop:path}/book")
-    async def book(shop: str, booking: Booking) -> dict[str, Any]:
+    async def book(shop: str, booking: Booking, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                link = await lock_link(tx, shop)
+                link = await lock_link(tx, shop, merchant)
                 units = await book_sales(
                     tx, link, record=booking.record, location=booking.location, quantity=booking.quantity
                 )
@@ -172,28 +214,29 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
         return {"units": units}
 
     @router.post("/links/{shop:path}/retry")
-    async def retry(shop: str, chosen: Retry) -> dict[str, Any]:
+    async def retry(shop: str, chosen: Retry, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                retried = await retry_failed(tx, await lock_link(tx, shop), chosen.reason)
+                retried = await retry_failed(tx, await lock_link(tx, shop, merchant), chosen.reason)
         on_changed()
         return {"pairs": retried}
 
     @router.post("/links/{shop:path}/{action}")
-    async def change_link(shop: str, action: Literal["pause", "resume", "end"]) -> dict[str, Any]:
+    async def change_link(shop: str, action: Literal["pause", "resume", "end"], merchant: Merchant) -> dict[str, Any]:
+        actions = _ACTIONS if merchant is None else _ACTIONS_OF_MERCHANTS
         with _translate_refusals():
             async with database.transaction() as tx:
-                link = await lock_link(tx, shop)
-                await _ACTIONS[action](tx, link)
+                link = await lock_link(tx, shop, merchant)
+                await actions[action](tx, link)
                 view = await _load_view(tx, await links.lock(tx, link.id) or link)
         on_changed()
         return view
 
     @router.get("/links/{shop:path}")
-    async def read_link(shop: str) -> dict[str, Any]:
+    async def read_link(shop: str, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                return await _load_view(tx, await _find_link(tx, shop))
+                return await _load_view(tx, await _find_link(tx, shop, merchant))
 
     return router
 
@@ -209,10 +252,10 @@ def _translate_refusals() -> Iterator[None]:
         raise HTTPException(error.status, error.reason) from None
 
 
-async def _find_link(tx: AsyncConnection, shop: str) -> Link:
+async def _find_link(tx: AsyncConnection, shop: str, merchant: UUID | None) -> Link:
     link_id = await sides.find_link(tx, shop)
     link = await links.get(tx, link_id) if link_id else None
-    if link is None:
+    if link is None or merchant not in (None, link.merchant):
         raise NotFoundError
     return link
 
@@ -221,6 +264,7 @@ async def _load_view(tx: AsyncConnection, link: Link) -> dict[str, Any]:
     return build_link_view(
         link,
         await sides.list_by_link(tx, link.id),
+        missing_grant=await find_missing_grant(tx, link),
         pair_counts=await pairs.count_states(tx, link.id),
         problem_counts=await pairs.count_problems(tx, link.id),
         line_counts=await plans.count_writes(tx, link.id),

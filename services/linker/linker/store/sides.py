@@ -38,6 +38,10 @@ _LIST_BY_CONNECTION = text(
 _LIST_BY_LINK = text(f"SELECT {_COLUMNS} FROM sides WHERE link = :link ORDER BY side DESC")
 _LOCK_BY_LINK = text(f"SELECT {_COLUMNS} FROM sides WHERE link = :link ORDER BY side DESC FOR UPDATE")
 _LIST_LINKS = text("SELECT link FROM sides WHERE side = 'shopify' AND NOT has_ended ORDER BY connection")
+_LIST_LINKS_OF_MERCHANT = text("""
+SELECT link FROM links JOIN sides ON sides.link = links.id
+WHERE merchant = :merchant AND state <> 'ended' AND side = 'shopify' AND NOT has_ended ORDER BY connection
+""")
 _FIND_LINK = text("SELECT link FROM sides WHERE connection = :shop AND side = 'shopify' AND NOT has_ended")
 _INSERT = text("""
 INSERT INTO sides (link, side, connection, epoch) VALUES (:link, :side, :connection, :epoch)
@@ -88,9 +92,11 @@ async def lock_by_link(tx: AsyncConnection, link: UUID) -> tuple[LinkSide, LinkS
     return shop, database
 
 
-async def list_open_links(tx: AsyncConnection) -> Sequence[UUID]:
-    """Return the ids of all links that have not ended, by the names of their shops."""
-    return (await tx.execute(_LIST_LINKS)).scalars().all()
+async def list_open_links(tx: AsyncConnection, merchant: UUID | None = None) -> Sequence[UUID]:
+    """Return the ids of a merchant's links (None: of all) that have not ended, by the names of their shops."""
+    if merchant is None:
+        return (await tx.execute(_LIST_LINKS)).scalars().all()
+    return (await tx.execute(_LIST_LINKS_OF_MERCHANT, {"merchant": merchant})).scalars().all()
 
 
 async def find_link(tx: AsyncConnection, shop: str) -> UUID | None:

@@ -1,6 +1,7 @@
 """What people decide about links: that a draft is written, which side wins a conflict, that failed writes go again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -17,6 +18,15 @@ from platforms.shopify.scopes import LINK_SCOPES, STOCK_SCOPES
 
 log = structlog.get_logger()
 CONFLICT, NOT_FOUND = 409, 404
+
+
+@dataclass(frozen=True)
+class MissingGrant:
+    """Scopes that a connection has not granted, and the query of the sign-in at the gateway that asks for them."""
+
+    connection: str
+    scopes: tuple[str, ...]
+    query: str
 
 
 async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None) -> None:
@@ -42,18 +52,24 @@ async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None
 
 async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
     """Raise `RequestRejectedError` if the shop has not granted what a link needs."""
+    missing = await find_missing_grant(tx, link)
+    if missing:
+        path = f"/{parse_platform(missing.connection)}/{parse_account(missing.connection)}/login?{missing.query}"
+        raise RequestRejectedError(
+            CONFLICT,
+            f"the shop has not granted {', '.join(missing.scopes)}: the merchant opens {path} at the gateway, and"
+            " agrees",
+        )
+
+
+async def find_missing_grant(tx: AsyncConnection, link: Link) -> MissingGrant | None:
+    """Return what the shop has not granted of what the link needs; None if it has granted all of it."""
     shop, _ = await sides.list_by_link(tx, link.id)
     known = await connections.get(tx, shop.connection)
     has_stock = bool(LinkSettings.model_validate(link.settings).locations)
     needed = (*LINK_SCOPES, *STOCK_SCOPES) if has_stock else LINK_SCOPES
-    missing = [scope for scope in needed if known is None or scope not in known.scopes]
-    if missing:
-        query = "link=stock" if has_stock else "link=1"
-        path = f"/{parse_platform(shop.connection)}/{parse_account(shop.connection)}/login?{query}"
-        raise RequestRejectedError(
-            CONFLICT,
-            f"the shop has not granted {', '.join(missing)}: the merchant opens {path} at the gateway, and agrees",
-        )
+    missing = tuple(scope for scope in needed if known is None or scope not in known.scopes)
+    return MissingGrant(shop.connection, missing, "link=stock" if has_stock else "link=1") if missing else None
 
 
 async def settle_conflicts(

@@ -20,21 +20,27 @@ from platform_sdk.errors import NotFoundError, RequestRejectedError
 
 log = structlog.get_logger()
 CONNECTED = "connected"
-CONFLICT, UNPROCESSABLE = 409, 422
-BY_OPERATOR = "paused by an operator"
+NOT_FOUND, CONFLICT, UNPROCESSABLE = 404, 409, 422
+BY_OPERATOR, BY_MERCHANT = "paused by an operator", "paused by a merchant"
 
 
-async def create_link(tx: AsyncConnection, shop: str, database: str, settings: LinkSettings) -> UUID:
+async def create_link(
+    tx: AsyncConnection, shop: str, database: str, settings: LinkSettings, *, merchant: UUID | None = None
+) -> UUID:
     """Make a link of two connections of one merchant, begin to read both, and return its id.
 
     Raises `RequestRejectedError` if one of them is not connected or of the wrong platform, if they have different
-    merchants, or if the shop has a link already.
+    merchants, or not this `merchant` where one is given, or if the shop has a link already.
     """
     ends = {Side.SHOPIFY: shop, Side.ODOO: database}
     for side, connection in ends.items():
         if parse_platform(connection) != side:
             raise RequestRejectedError(UNPROCESSABLE, f"{connection} is not a connection of {side}")
-    found = [_check_connected(connection, await connections.lock(tx, connection)) for connection in ends.values()]
+    locked = [await connections.lock(tx, connection) for connection in ends.values()]
+    if merchant is not None and any(known is None or known.merchant != merchant for known in locked):
+        words = "the merchant has no such connections, or they were listed together a moment ago: try again"
+        raise RequestRejectedError(NOT_FOUND, words)
+    found = [_check_connected(connection, known) for connection, known in zip(ends.values(), locked, strict=True)]
     if found[0].merchant is None or found[0].merchant != found[1].merchant:
         raise RequestRejectedError(
             CONFLICT,
@@ -59,11 +65,14 @@ def _check_connected(connection: str, known: KnownConnection | None) -> KnownCon
     return known
 
 
-async def lock_link(tx: AsyncConnection, shop: str) -> Link:
-    """Return the open link of a shop, locked until the transaction ends. Raises `NotFoundError` if there is none."""
+async def lock_link(tx: AsyncConnection, shop: str, merchant: UUID | None = None) -> Link:
+    """Return the open link of a shop, locked until the transaction ends.
+
+    Raises `NotFoundError` if there is none, or none of this `merchant` where one is given.
+    """
     link_id = await sides.find_link(tx, shop)
     link = await links.lock(tx, link_id) if link_id else None
-    if link is None or link.state == ENDED:
+    if link is None or link.state == ENDED or merchant not in (None, link.merchant):
         raise NotFoundError
     return link
 

@@ -20,8 +20,10 @@ _SETTINGS: dict[str, Any] = {
     "kafka_bootstrap_servers": "nowhere",
     "database_url": "postgresql://nowhere",
     "scheduler_url": _URL,
+    "linker_url": _URL,
     "internal_key_hashes": f"nobody:{'0' * 64}",
     "scheduler_key": "-" * 32,
+    "linker_key": "-" * 32,
     "state_token_secret": "-" * 32,
     "token_encryption_keys": f"none:{b64encode(bytes(32)).decode()}",
 }
@@ -57,6 +59,7 @@ def _create_parts() -> Parts:
         stores=placeholder,
         publish=placeholder,
         scheduler=placeholder,
+        linker=placeholder,
         post_probe=placeholder,
         watch_topic=placeholder,
         metrics=placeholder,

@@ -25,6 +25,7 @@ from gateway.pages.session_forms import NOT_SIGNED_IN, NOT_YOURS
 from gateway.pages.views import SyncDocument
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
 from gateway.sessions.sessions import UNATTENDED, Session, Sessions
+from linking.records import Side
 from messaging.errors import UnavailableError
 from platform_sdk.adapters import PlatformAdapter
 from platform_sdk.connection_methods import AccountForm, CredentialsWithChoice, OAuth
@@ -102,7 +103,8 @@ def create_page_routes(
         if session is None:
             return respond_problem(request, 401, NOT_SIGNED_IN)
         document = await reader.load_connections(session)
-        return respond(request, "connections.html", document, form_token=sessions.build_form_token(session))
+        values = {"form_token": sessions.build_form_token(session), "linkable": [str(side) for side in Side]}
+        return respond(request, "connections.html", document, **values)
 
     @routes.get("/connected", **_CONNECTED)
     async def show_just_connected(
