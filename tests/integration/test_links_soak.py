@@ -28,7 +28,7 @@ VICTIMS = (
     "gateway",
 )
 AGREEMENT_SECONDS = 90
-"""How long both sides may take to agree after the last edit: a write of which nothing is heard comes again after 60 s."""
+"""How long both sides may take to agree after the last edit: a write that got lost comes again after 60 s."""
 
 
 @dataclass
@@ -92,6 +92,7 @@ def fail_now_and_then(linked: Linked, rng: random.Random) -> None:
 def linked_for_edits(stack: Any) -> Any:
     with World(stack) as world:
         shop, numbers = world.make_shop(products=0), {}
+        world.control_sandbox("PATCH", f"/{shop}", json={"currency": "EUR"})
         database = SandboxDatabase(world.visit, f"db-{uuid4().hex[:8]}")
         database.call_database("PUT", "", {"products": 0})
         for number in range(PRODUCTS):
@@ -170,7 +171,8 @@ def wait_for_agreement(linked: Linked, edits: Edits) -> None:
     except AssertionError:
         sql = "SELECT side, operation, fields, state, attempt, failures, due_at - now() AS due FROM linker.writes"
         open_writes = [dict(row._mapping) for row in linked.world.select_rows(f"{sql} WHERE state = 'open'")]
-        plan = [(one["name"], one["field"], one["shopify"], one["odoo"]) for one in linked.run("plan")["lines"]]
+        columns = ("name", "field", "action", "reason", "shopify", "odoo")
+        plan = [tuple(one[name] for name in columns) for one in linked.run("plan")["lines"]]
         pytest.fail(f"{find_disagreement(linked, edits)}; open writes {open_writes}; planned {plan}")
 
 

@@ -88,7 +88,7 @@ class LinkSteps:
         self._wait_for_titles("Lamp of elm")
         return f"in Odoo after {to_odoo}, in the shop after {format_seconds_since(began)}"
 
-    def sell_and_receive(self) -> str:
+    def merge_stock(self) -> str:
         """Sell units in the shop while others come into Odoo; the shop must have what both leave."""
         began = time.monotonic()
         self._set_units(UNITS - 3)
@@ -160,5 +160,5 @@ def build_link_steps(
         DemoStep("A link of the shop and the database lists what differs", steps.create_draft),
         DemoStep("Once the merchant and a person agree, the shop has Odoo's name", steps.approve_draft),
         DemoStep("An edit on either side is on the other one", steps.edit_both_sides),
-        DemoStep("A sale in the shop and goods that come into Odoo both count", steps.sell_and_receive),
+        DemoStep("A sale in the shop and goods that come into Odoo both count", steps.merge_stock),
     )
