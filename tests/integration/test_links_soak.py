@@ -171,9 +171,20 @@ def wait_for_agreement(linked: Linked, edits: Edits) -> None:
     except AssertionError:
         sql = "SELECT side, operation, fields, state, attempt, failures, due_at - now() AS due FROM linker.writes"
         open_writes = [dict(row._mapping) for row in linked.world.select_rows(f"{sql} WHERE state = 'open'")]
+        difference = find_disagreement(linked, edits)
+        writes = list_stock_writes(linked, (difference or "").partition(":")[0])
         columns = ("name", "field", "action", "reason", "shopify", "odoo")
         plan = [tuple(one[name] for name in columns) for one in linked.run("plan")["lines"]]
-        pytest.fail(f"{find_disagreement(linked, edits)}; open writes {open_writes}; planned {plan}")
+        pytest.fail(f"{difference}; open writes {open_writes}; planned {plan}; writes of its stock {writes}")
+
+
+def list_stock_writes(linked: Linked, sku: str) -> list[dict[str, Any]]:
+    """Return all writes of the stock of a product, in their order."""
+    sql = """
+SELECT w.fields, w.state, w.attempt, w.plan_number, w.reason_code, w.created_at, w.ended_at
+FROM linker.writes w JOIN linker.pairs p ON p.id = w.pair WHERE p.resource = 'stock' AND p.name = :sku ORDER BY created_at
+"""
+    return [dict(row._mapping) for row in linked.world.select_rows(sql, sku=sku)]
 
 
 def find_templates(linked: Linked) -> dict[str, int]:

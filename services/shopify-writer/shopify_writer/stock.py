@@ -39,8 +39,8 @@ MAX_QUANTITY = 1_000_000_000
 REPEAT_SECONDS = (0.2, 0.5, 1.0)
 """The waits before a call of many requests, of which nothing is known, is sent again as it was."""
 LOST_CALL_SIGNS = 3
-"""When so many changes of one batch are found that no answer has confirmed, an earlier call of many has made them. One
-or two may be somebody else's, who has sold as many units at the same time."""
+"""When so many changes of one batch are found that no answer has confirmed, and they are most of those that are stale,
+an earlier call of many has made them. Some may be somebody else's, who has sold as many units at the same time."""
 
 
 async def write_stock(
@@ -186,7 +186,8 @@ async def _settle_stale(session: WriteSession, stale: Sequence[StockWrite]) -> l
     results = [one for one in planned if isinstance(one, WriteResult)]
     standing = [one.request for one in planned if isinstance(one, StockWrite)]
     found = [(request, reading.found[str(request.record)]) for request in standing]
-    is_call_lost = sum(_has(stock, request, request.fields) for request, stock in found) >= LOST_CALL_SIGNS
+    signs = sum(_has(stock, request, request.fields) for request, stock in found)
+    is_call_lost = signs >= max(LOST_CALL_SIGNS, len(found) / 2)
     return results + [_judge_stale(request, stock, is_call_lost=is_call_lost) for request, stock in found]
 
 
@@ -199,13 +200,13 @@ def _judge_stale(request: WriteRequested, stock: Stock, *, is_call_lost: bool) -
 
     - A lost call is repeated under its key until it is known, and so it remains unknown only when the process is killed
       or the shop is away. Most writes come again because of the rate limit, and were never sent. Therefore a write is a
-      conflict, also at a later attempt, unless something tells of a lost call.
+      conflict, also at a later attempt, unless something tells of a lost call. The wanted quantity alone does not: a
+      sale of as many units leaves the same.
     - A lost call has made all its changes, so its requests come again together: `is_call_lost` says that the batch has
-      several whose wanted quantities are there. Then those were made. One whose stock is neither as expected nor as
+      several whose wanted quantities are there, and few others. Then those were made. One whose stock is neither as expected nor as
       wanted may have been made and changed after it, and nothing tells: it is ambiguous.
-    - At a later attempt the wanted quantity alone is enough: the write is taken for made.
     """
-    if _has(stock, request, request.fields) and (is_call_lost or request.attempt > 1):
+    if _has(stock, request, request.fields) and is_call_lost:
         return build_written(request, stock.read_at)
     if is_call_lost and not _has(stock, request, request.expected):
         message = "an earlier attempt may have been made, and the stock has changed since: check it in the shop"

@@ -263,17 +263,16 @@ async def test_a_write_that_has_come_to_mean_something_else_is_for_a_person(stoc
     assert stock.read(variant) == FOUR
 
 
-async def test_at_a_later_attempt_the_wanted_quantity_is_taken_for_made(stock: StockShop) -> None:
-    """Its first attempt may have been in a call of many."""
-    made, changed = stock.variants[:2]
-    stock.sell(made)
-    stock.set(changed, 2)
-    requests = [stock.request(one, FOUR, FIVE, attempt=2) for one in (made, changed)]
-    results = await stock.shop.write_stock(*requests)
-    assert [one.outcome for one in results] == ["applied", "conflict"]
-    again = await stock.shop.write_stock(*requests)
-    assert [one.outcome for one in again] == ["applied", "conflict"]
-    assert [stock.read(one) for one in (made, changed)] == [[4], [2]]
+async def test_a_sale_of_as_many_units_is_not_taken_for_the_write_at_a_later_attempt(stock: StockShop) -> None:
+    equal, other = stock.variants[:2]
+    stock.sell(equal)
+    stock.set(other, 2)
+    requests = [stock.request(one, FOUR, FIVE, attempt=2) for one in (equal, other)]
+    for _ in range(2):
+        results = await stock.shop.write_stock(*requests)
+        assert [one.outcome for one in results] == ["conflict"] * 2
+        assert [one.values for one in results] == [stock.values(4), stock.values(2)]
+    assert [stock.read(one) for one in (equal, other)] == [[4], [2]]
 
 
 @pytest.mark.parametrize("gid", [GONE, "gid://shopify/Product/1", "12"])
@@ -421,6 +420,15 @@ async def test_a_few_equal_sales_of_others_are_not_taken_for_a_lost_call(many: S
         many.sell(variant)
     results = await many.shop.write_stock(*many.request_sales(30))
     assert [one.outcome for one in results] == ["conflict"] * 2 + ["applied"] * 28
+
+
+async def test_equal_sales_among_many_others_are_not_taken_for_a_lost_call(many: StockShop) -> None:
+    for variant in many.variants[:3]:
+        many.sell(variant)
+    for variant in many.variants[3:10]:
+        many.set(variant, 1)
+    results = await many.shop.write_stock(*many.request_sales(30))
+    assert [one.outcome for one in results] == ["conflict"] * 10 + ["applied"] * 20
 
 
 async def test_writes_that_were_tried_before_are_calls_of_their_own(many: StockShop) -> None:
