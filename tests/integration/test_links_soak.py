@@ -182,7 +182,8 @@ def list_stock_writes(linked: Linked, sku: str) -> list[dict[str, Any]]:
     """Return all writes of the stock of a product, in their order."""
     sql = """
 SELECT w.fields, w.state, w.attempt, w.plan_number, w.reason_code, w.created_at, w.ended_at
-FROM linker.writes w JOIN linker.pairs p ON p.id = w.pair WHERE p.resource = 'stock' AND p.name = :sku ORDER BY created_at
+FROM linker.writes w JOIN linker.pairs p ON p.id = w.pair WHERE p.resource = 'stock' AND p.name = :sku
+ORDER BY w.created_at
 """
     return [dict(row._mapping) for row in linked.world.select_rows(sql, sku=sku)]
 

@@ -203,8 +203,8 @@ def _judge_stale(request: WriteRequested, stock: Stock, *, is_call_lost: bool) -
       conflict, also at a later attempt, unless something tells of a lost call. The wanted quantity alone does not: a
       sale of as many units leaves the same.
     - A lost call has made all its changes, so its requests come again together: `is_call_lost` says that the batch has
-      several whose wanted quantities are there, and few others. Then those were made. One whose stock is neither as expected nor as
-      wanted may have been made and changed after it, and nothing tells: it is ambiguous.
+      several whose wanted quantities are there, and few others. Then those were made. One whose stock is neither as
+      expected nor as wanted may have been made and changed after it, and nothing tells: it is ambiguous.
     """
     if _has(stock, request, request.fields) and is_call_lost:
         return build_written(request, stock.read_at)
