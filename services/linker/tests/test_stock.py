@@ -9,7 +9,7 @@ from contracts.events import WriteCompleted
 from linker.handlers import WritesHandler
 from linker.use_cases.approvals import approve_draft, settle_conflicts
 from linker.use_cases.bookings import book_sales
-from linker.use_cases.link_states import lock_link
+from linker.use_cases.link_states import lock_link, pause_link, resume_link
 from linking.records import STOCK, Side
 from links_fixture import DATABASE, SHOP, LinkWorld, build_product
 from platform_sdk.errors import RequestRejectedError
@@ -329,3 +329,36 @@ async def test_the_number_of_the_side_that_counts_is_corrected_there(stock: Stoc
         assert await settle_conflicts(tx, link, Side.ODOO, record="vs2") == 1
     await stock.world.plan()
     assert (await stock.pop_one())["fields"] == {SHELF: 0}
+
+
+async def test_a_write_that_was_made_while_the_link_was_paused_is_not_made_again(stock: StockWorld) -> None:
+    await stock.link(7, 7)
+    await stock.count(12)
+    request = await stock.pop_one()
+    async with stock.world.database.transaction() as tx:
+        await pause_link(tx, await lock_link(tx, SHOP), "by a test")
+    await stock.world.plan()
+    await stock.answer(request)
+    async with stock.world.database.transaction() as tx:
+        await resume_link(tx, await lock_link(tx, SHOP))
+    stock.world.shopify.put("i1", {"variant": "vs1", "units": {SHELF: 12}}, STOCK, read_at=stock.read_at + 1)
+    await stock.world.answer_reads()
+    await stock.world.plan()
+    assert await stock.pop_all() == []
+    assert await stock.get_pair() == ({SHELF: 12}, {SHELF: 12}, {}, "linked")
+
+
+async def test_a_write_of_which_nothing_was_heard_when_the_link_was_paused_goes_on_under_its_id(
+    stock: StockWorld,
+) -> None:
+    await stock.link(7, 7)
+    await stock.count(12)
+    request = await stock.pop_one()
+    async with stock.world.database.transaction() as tx:
+        await pause_link(tx, await lock_link(tx, SHOP), "by a test")
+        await tx.execute(text("UPDATE writes SET due_at = now()"))
+        await resume_link(tx, await lock_link(tx, SHOP))
+    await stock.world.answer_reads()
+    await stock.world.plan()
+    again = await stock.pop_one()
+    assert (again["write_id"], again["attempt"], again["fields"]) == (request["write_id"], 2, {SHELF: 12})

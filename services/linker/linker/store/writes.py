@@ -125,7 +125,8 @@ _LIST_OPEN_FIELDS = text("""
 SELECT pair, fields FROM writes WHERE state = 'open' AND pair = ANY(CAST(:pairs AS uuid[]))
 """)
 _CANCEL = text("""
-UPDATE writes SET state = 'cancelled', ended_at = now() WHERE link = :link AND state = 'open' RETURNING pair
+UPDATE writes SET state = 'cancelled', ended_at = now() FROM pairs p
+WHERE p.id = writes.pair AND p.resource <> 'stock' AND writes.link = :link AND writes.state = 'open' RETURNING pair
 """)
 _MAKE_DUE = text("""
 UPDATE writes SET due_at = now() FROM sides s
@@ -255,7 +256,10 @@ async def list_open_fields(tx: AsyncConnection, pairs: Collection[UUID]) -> dict
 
 
 async def cancel_open(tx: AsyncConnection, link: UUID) -> Sequence[UUID]:
-    """End all open writes of a link, and return their pairs. A writer may still carry out what it has received."""
+    """End the open writes of a link, and return their pairs. A writer may still carry out what it has received.
+
+    Therefore those of stock stay open: one that was made and is not known to be would be made a second time.
+    """
     return (await tx.execute(_CANCEL, {"link": link})).scalars().all()
 
 
