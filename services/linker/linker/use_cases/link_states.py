@@ -90,8 +90,8 @@ async def pause_link(tx: AsyncConnection, link: Link, reason: str, *, is_final: 
 
 
 async def _cancel_writes(tx: AsyncConnection, link: Link) -> None:
-    """End the open writes, but for stock: these go on. What the others were to write is requested anew, under other ids,
-    once the link goes on."""
+    """End the open writes, but for stock: these go on. What the others were to write is requested under other ids, once
+    the link goes on."""
     cancelled = await writes.cancel_open(tx, link.id)
     if cancelled:
         await pairs.set_numbers(tx, cancelled, await links.raise_plan_number(tx, link.id))
