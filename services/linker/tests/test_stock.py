@@ -147,6 +147,16 @@ async def test_a_sale_at_the_moment_of_a_write_and_the_write_both_count(stock: S
     assert await stock.pop_all() == []
 
 
+async def test_a_reading_of_a_writer_that_comes_late_replaces_no_newer_one(stock: StockWorld) -> None:
+    await stock.link(7, 7)
+    await stock.count(12)
+    request = await stock.pop_one()
+    await stock.sell(4, read_at=50_000)
+    await stock.answer(request, "conflict", values={SHELF: 6}, read_at=40_000)
+    again = await stock.pop_one()
+    assert (again["expected"], again["fields"]) == ({SHELF: 4}, {SHELF: 9})
+
+
 async def test_a_number_that_was_another_one_for_a_moment_is_written_by_another_write(stock: StockWorld) -> None:
     await stock.link(7, 7)
     await stock.count(12)

@@ -14,7 +14,7 @@ from linker.store.records import SideRecord
 from linker.store.writes import Write
 from linker.use_cases.requests import give_up
 from linker.write_requests import UPDATE, get_target_names
-from linker.written_values import WrittenValues, apply_written, note_written
+from linker.written_values import WrittenValues, apply_written, drop_seen, note_written
 from linking.records import STOCK, Side
 from linking.removals import RemovalAction
 from linking.settings import LinkSettings
@@ -118,8 +118,11 @@ async def _note_values(tx: AsyncConnection, write: Write, event: WriteCompleted,
 async def _lay_over(
     tx: AsyncConnection, write: Write, known: SideRecord, variant: str | None, new: WrittenValues
 ) -> None:
-    """Store new values of a record that exists, or of one of its variants, until an entry has newer ones."""
-    if known.record is None:
+    """Store new values of a record that exists, or of one of its variants, until an entry has newer ones.
+
+    Nothing is stored where the latest entry is newer: it came first.
+    """
+    if known.record is None or not drop_seen({"": new}, known.updated_at, known.read_at):
         return
     written = note_written(known.written, variant, new)
     record = apply_written(known.record, {variant or "": new})
