@@ -173,6 +173,10 @@ def test_conflicts_are_listed_and_settled(linker: SimulatedLinker) -> None:
 def test_sales_are_shown_and_booked(linker: SimulatedLinker) -> None:
     linker.answer = {**LINK, "settings": {"locations": {"gid://shopify/Location/1": 8}}, "unbooked_units": 5}
     assert "stock: 5 units sold and not booked" in run("status", SHOP).stdout
+    one = {"name": "SKU-1", "units": 5, "location": "gid://shopify/Location/1", "shopify_id": "8", "odoo_id": "9"}
+    linker.answer = {"unbooked": [one]}
+    assert "SKU-1" in run("unbooked", SHOP).stdout
+    assert json.loads(run("unbooked", SHOP, "--json").stdout) == [one]
     linker.answer = {"units": 3}
     assert run("book", SHOP, "--record", "9", "--quantity", "3").stdout == "3 units booked\n"
     assert linker.requests[-1][1:] == (

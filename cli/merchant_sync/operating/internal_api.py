@@ -191,6 +191,12 @@ class InternalApi:
         choice = {"winner": winner, "record": record, "resource": resource, "field": field}
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/settle", json=choice)
 
+    def list_unbooked(self, shop: str, limit: int) -> list[dict[str, Any]]:
+        """Return what was sold on one side that the other does not know of, by variant and location."""
+        path = f"/links/{_quote(shop)}/unbooked"
+        listed: list[dict[str, Any]] = self._call("GET", LINKER, path, params={"limit": limit})["unbooked"]
+        return listed
+
     def book_sales(self, shop: str, record: str | None, location: str | None, quantity: int | None) -> dict[str, Any]:
         """Say that sales were booked on the side that counts the stock; return the number of units."""
         booking = {"record": record, "location": location, "quantity": quantity}

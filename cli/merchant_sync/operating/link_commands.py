@@ -150,6 +150,22 @@ def settle_conflicts(
     _show_count(settled, "settled", as_json=as_json)
 
 
+@app.command("unbooked", epilog=EXIT_CODES)
+def list_unbooked(
+    shop: Shop,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="The most entries to list.")] = MAX_LINES,
+    data: DataDir = LOCAL,
+    as_json: AsJson = False,
+) -> None:
+    """List what was sold on one side and is not booked on the one that counts, by variant and location."""
+    listed = _call_linker(data, lambda api: {"unbooked": api.list_unbooked(shop, limit)})["unbooked"]
+    if as_json:
+        print_json(listed)
+        return
+    columns = ("name", "units", "location", "shopify_id", "odoo_id")
+    print_table("units", columns, _pick(listed, columns))
+
+
 @app.command("book", epilog=EXIT_CODES)
 def book_sales(
     shop: Shop,

@@ -185,6 +185,8 @@ async def test_conflicts_are_listed_alone_and_sales_are_booked(world: LinkWorld,
     assert (await http.get(f"/links/{NAME}/plan", params={"action": "write"})).json()["lines"] == []
     await world.change(world.shopify, "i1", {"variant": "vs1", "units": {shelf: 1}}, STOCK)
     assert (await http.get(f"/links/{NAME}")).json()["unbooked_units"] == 4
+    (unbooked,) = (await http.get(f"/links/{NAME}/unbooked")).json()["unbooked"]
+    assert unbooked == {"name": "SKU-1", "shopify_id": "vs1", "odoo_id": "vo1", "location": shelf, "units": 4}
     refused = await http.post(f"/links/{NAME}/book", json={"record": "vs0"})
     assert (refused.status_code, refused.json()["detail"]) == (404, "nothing is unbooked there")
     assert (await http.post(f"/links/{NAME}/book", json={"quantity": 3})).json() == {"units": 3}

@@ -182,6 +182,15 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
                 failures = await writes.list_failed(tx, link.id, limit)
                 return build_failures_view(failures, await writes.count_by_outcome(tx, link.id))
 
+    @router.get("/links/{shop:path}/unbooked")
+    async def read_unbooked(
+        shop: str, merchant: Merchant, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100
+    ) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                link = await _find_link(tx, shop, merchant)
+                return {"unbooked": await pairs.list_unbooked_units(tx, link.id, limit)}
+
     @router.post("/links/{shop:path}/approve")
     async def approve_plan(shop: str, approval: Approval, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():

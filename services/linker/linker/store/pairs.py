@@ -138,6 +138,11 @@ UPDATE pairs SET shopify_base = jsonb_set(shopify_base, ARRAY[:location], to_jso
         ELSE jsonb_build_object(CAST(:location AS text), CAST(:unbooked AS integer)) END
 WHERE id = :id
 """)
+_LIST_UNBOOKED_UNITS = text("""
+SELECT name, shopify_id, odoo_id, units.key AS location, CAST(units.value AS integer) AS units
+FROM pairs, jsonb_each_text(unbooked) AS units WHERE link = :link AND resource = 'stock'
+ORDER BY name, shopify_id, location LIMIT :limit
+""")
 _COUNT_UNBOOKED = text("""
 SELECT coalesce(sum(CAST(units.value AS integer)), 0)
 FROM pairs, jsonb_each_text(unbooked) AS units WHERE link = :link AND resource = 'stock'
@@ -341,6 +346,11 @@ async def list_unbooked(tx: AsyncConnection, link: UUID, record: str | None) -> 
     """Return the stock of which anything is unbooked, of one variant or (None) of all, locked until the end."""
     rows = (await tx.execute(_LIST_UNBOOKED, {"link": link, "record": record})).mappings()
     return [Pair(**row) for row in rows]
+
+
+async def list_unbooked_units(tx: AsyncConnection, link: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return how many units are unbooked, by variant and Shopify's location."""
+    return [dict(row) for row in (await tx.execute(_LIST_UNBOOKED_UNITS, {"link": link, "limit": limit})).mappings()]
 
 
 async def count_unbooked(tx: AsyncConnection, link: UUID) -> int:
