@@ -35,6 +35,7 @@ CALLS = [
     Call("GET", f"/{NAME}"),
     Call("GET", f"/{NAME}/plan"),
     Call("GET", f"/{NAME}/failures"),
+    Call("GET", f"/{NAME}/unbooked"),
     Call("POST", f"/{NAME}/approve", {}),
     Call("POST", f"/{NAME}/settle", {"winner": "odoo"}),
     Call("POST", f"/{NAME}/book", {}),
