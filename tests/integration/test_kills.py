@@ -255,11 +255,7 @@ def wait_for_sync_in_ledger(world: World, connected: ConnectedShop) -> dict[str,
 
 def kill_at_random(world: World, rng: random.Random, count: int) -> tuple[Counter[str], float]:
     """Kill random services at random moments and restart each at once; return the kills and the seconds taken."""
-    started, kills = time.monotonic(), Counter[str]()
-    for _ in range(count):
-        time.sleep(rng.uniform(0.2, 2.0))
-        service = rng.choice(["gateway", "scheduler", "spaces-writer", "shopify-fetcher"])
-        world.stack.kill(service)
-        kills[service] += 1
-        world.stack.start_part(service, wait=False)
+    started = time.monotonic()
+    services = ("gateway", "scheduler", "spaces-writer", "shopify-fetcher")
+    kills = world.kill_at_random(rng, count, services, (0.2, 2.0))
     return kills, time.monotonic() - started

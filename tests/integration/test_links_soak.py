@@ -126,7 +126,7 @@ def test_both_sides_agree_after_random_edits_kills_and_faults(
     edits = Edits(linked, find_templates(linked), find_variants(linked), random.Random(seed + 1))
     began = time.monotonic()
     with ThreadPoolExecutor(1) as executor:
-        killing = executor.submit(kill_at_random, world, random.Random(seed + 2), count // 20)
+        killing = executor.submit(world.kill_at_random, random.Random(seed + 2), count // 20, VICTIMS, (1.0, 4.0))
         for number in range(count):
             if number % 10 == 0:
                 fail_now_and_then(linked, rng)
@@ -150,18 +150,6 @@ def test_both_sides_agree_after_random_edits_kills_and_faults(
             f"\n{count} edits, seed {seed}, in {edited - began:.1f} s: {dict(edits.made)}; kills {dict(kills)};"
             f" both sides agree {agreed - edited:.1f} s after the last edit; writes {outcomes}"
         )
-
-
-def kill_at_random(world: World, rng: random.Random, count: int) -> Counter[str]:
-    """Kill random services at random moments, and start each again at once; return the kills."""
-    kills = Counter[str]()
-    for _ in range(count):
-        time.sleep(rng.uniform(1.0, 4.0))
-        service = rng.choice(VICTIMS)
-        world.stack.kill(service)
-        kills[service] += 1
-        world.stack.start_part(service, wait=False)
-    return kills
 
 
 def wait_for_agreement(linked: Linked, edits: Edits) -> None:

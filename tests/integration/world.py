@@ -1,8 +1,10 @@
 """Use a running stack from outside: a merchant's browser, the sandbox's control endpoints, the bucket, the database."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -72,6 +74,22 @@ class World:
         for name in self.stack.names:
             if not self.stack.is_running(name):
                 self.stack.start_part(name)
+
+    def kill_at_random(
+        self, rng: random.Random, count: int, services: Sequence[str], pause: tuple[float, float]
+    ) -> Counter[str]:
+        """Kill random services at random moments, `pause` (least and most seconds) apart; return the kills.
+
+        Each is started again at once.
+        """
+        kills = Counter[str]()
+        for _ in range(count):
+            time.sleep(rng.uniform(*pause))
+            service = rng.choice(services)
+            self.stack.kill(service)
+            kills[service] += 1
+            self.stack.start_part(service, wait=False)
+        return kills
 
     @contextmanager
     def change_settings(self, part: str, **settings: str) -> Iterator[None]:

@@ -57,7 +57,7 @@ class Destination(Protocol):
         """Write the stock of variants of one account, as `write` does with fields: `fields` are units by location.
 
         A quantity is a sum of changes, so a change that was made twice cannot be seen in it. After a lost answer the
-        write's id tells whether it was made; where nothing tells, the write is refused with `ambiguous_write`. So is,
-        with the platform's own reason code, the number of a location that it does not count.
+        write's id tells whether it was made; where nothing tells, the write is refused with `ambiguous_write`. A write
+        to a location at which the platform does not count the variant is refused as well.
         """
         ...

@@ -10,7 +10,7 @@ from linker.pair_plans import CONFLICT, KnownRecord, Pair, PlanLine, PlannedPair
 from linker.pairing import LINKED
 from linking.fields import Group
 from linking.planning import Action
-from linking.records import LinkedRecord, Side
+from linking.records import LinkedRecord
 from linking.settings import LinkSettings
 from linking.stock import StockDecision, StockState, plan_stock
 
@@ -90,7 +90,7 @@ def _build_lines(location: str, decision: StockDecision, shopify: int | None, od
             Group.STOCK,
             decision.action,
             decision.reason,
-            Side(decision.target) if decision.target else None,
+            decision.target,
             shopify,
             odoo,
             decision.after,

@@ -23,5 +23,5 @@ class WritesHandler:
                 link = await links.lock(tx, event.link_id)
                 linked = await sides.lock_by_connection(tx, connection)
                 if link is not None and link.state != ENDED and any(side.link == link.id for side in linked):
-                    await apply_completion(tx, event)
+                    await apply_completion(tx, link, event)
         self._on_changed()

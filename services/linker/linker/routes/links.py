@@ -36,6 +36,7 @@ from service.service_auth import identify_caller
 
 OPERATOR, GATEWAY = "operator", "gateway"
 MAX_LISTED = 1000
+Limit = Annotated[int, Query(ge=0, le=MAX_LISTED)]
 
 
 class NewLink(BaseModel):
@@ -135,6 +136,14 @@ def build_link_routes(database: Database, callers: Mapping[str, str], *, on_chan
 def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRouter:
     """Build the routes, without saying who may call them."""
     router = APIRouter()
+    _add_decisions(router, database, on_changed)
+    _add_states(router, database, on_changed)
+    _add_views(router, database)
+    return router
+
+
+def _add_views(router: APIRouter, database: Database) -> None:
+    """Add the routes that show links. That of a link itself comes last: its path may have any number of parts."""
 
     @router.get("/links")
     async def list_links(merchant: Merchant) -> dict[str, Any]:
@@ -142,20 +151,11 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
             found = [await links.get(tx, link_id) for link_id in await sides.list_open_links(tx, merchant)]
             return {"links": [await _load_view(tx, link) for link in found if link is not None]}
 
-    @router.post("/links", status_code=201)
-    async def make_link(new: NewLink, merchant: Merchant) -> dict[str, Any]:
-        with _translate_refusals():
-            async with database.transaction() as tx:
-                await create_link(tx, new.shop, new.database, new.settings, merchant=merchant)
-                view = await _load_view(tx, await lock_link(tx, new.shop, merchant))
-        on_changed()
-        return view
-
     @router.get("/links/{shop:path}/plan")
     async def read_plan(
         shop: str,
         merchant: Merchant,
-        limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100,
+        limit: Limit = 100,
         action: str | None = None,
     ) -> dict[str, Any]:
         with _translate_refusals():
@@ -174,7 +174,7 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
 
     @router.get("/links/{shop:path}/failures")
     async def read_failures(
-        shop: str, merchant: Merchant, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100
+        shop: str, merchant: Merchant, limit: Limit = 100
     ) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction("REPEATABLE READ") as tx:
@@ -184,12 +184,22 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
 
     @router.get("/links/{shop:path}/unbooked")
     async def read_unbooked(
-        shop: str, merchant: Merchant, limit: Annotated[int, Query(ge=0, le=MAX_LISTED)] = 100
+        shop: str, merchant: Merchant, limit: Limit = 100
     ) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
                 link = await _find_link(tx, shop, merchant)
                 return {"unbooked": await pairs.list_unbooked_units(tx, link.id, limit)}
+
+    @router.get("/links/{shop:path}")
+    async def read_link(shop: str, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                return await _load_view(tx, await _find_link(tx, shop, merchant))
+
+
+def _add_decisions(router: APIRouter, database: Database, on_changed: Callable[[], None]) -> None:
+    """Add the routes by which people decide what is written."""
 
     @router.post("/links/{shop:path}/approve")
     async def approve_plan(shop: str, approval: Approval, merchant: Merchant) -> dict[str, Any]:
@@ -230,6 +240,19 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
         on_changed()
         return {"pairs": retried}
 
+
+def _add_states(router: APIRouter, database: Database, on_changed: Callable[[], None]) -> None:
+    """Add the routes that make links and change their state."""
+
+    @router.post("/links", status_code=201)
+    async def make_link(new: NewLink, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                await create_link(tx, new.shop, new.database, new.settings, merchant=merchant)
+                view = await _load_view(tx, await lock_link(tx, new.shop, merchant))
+        on_changed()
+        return view
+
     @router.post("/links/{shop:path}/{action}")
     async def change_link(shop: str, action: Literal["pause", "resume", "end"], merchant: Merchant) -> dict[str, Any]:
         actions = _ACTIONS if merchant is None else _ACTIONS_OF_MERCHANTS
@@ -240,14 +263,6 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
                 view = await _load_view(tx, await links.lock(tx, link.id) or link)
         on_changed()
         return view
-
-    @router.get("/links/{shop:path}")
-    async def read_link(shop: str, merchant: Merchant) -> dict[str, Any]:
-        with _translate_refusals():
-            async with database.transaction() as tx:
-                return await _load_view(tx, await _find_link(tx, shop, merchant))
-
-    return router
 
 
 @contextmanager

@@ -38,12 +38,13 @@ class SideRecord:
     resource: str = PRODUCTS
 
 
-_LOAD = text("""
-SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written, resource FROM side_records
+_RECORD = "record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written, resource"
+_LOAD = text(f"""
+SELECT {_RECORD} FROM side_records
 WHERE link = :link AND side = :side AND record_id = ANY(CAST(:ids AS text[]))
 """)
-_LOAD_STOCK = text("""
-SELECT record_id, sequence, content, seen_at, updated_at, read_at, changed_at, written, resource FROM side_records
+_LOAD_STOCK = text(f"""
+SELECT {_RECORD} FROM side_records
 WHERE link = :link AND side = :side AND parent = ANY(CAST(:variants AS text[])) AND content IS NOT NULL
 """)
 # In the order of ids, so that transactions which store or match the same records wait for each other in one order.

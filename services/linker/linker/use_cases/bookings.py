@@ -25,9 +25,9 @@ async def book_sales(
 ) -> int:
     """Note that what is unbooked was booked on the counting side, and return how many units.
 
-    `record` is the id of a variant on either side, and `location` Shopify's id of a location; None stands for all. Only
-    with both of them, or where nothing else is unbooked, may `quantity` be less than what is unbooked. Raises
-    `RequestRejectedError` if nothing is unbooked there, or less than `quantity`.
+    `record` is the id of a variant on either side, and `location` Shopify's id of a location; None stands for all.
+    `quantity` is how many units were booked; None stands for all that are unbooked there. Raises `RequestRejectedError`
+    if nothing is unbooked there, or less than `quantity`, or if a `quantity` is given for several numbers.
     """
     rule = LinkSettings.model_validate(link.settings).get_rule(Group.STOCK)
     found = [

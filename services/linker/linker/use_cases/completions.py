@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.events import WriteCompleted
 from linker.linked_records import note_record_seen
 from linker.store import links, pairs, records, writes
+from linker.store.links import Link
 from linker.store.records import SideRecord
 from linker.store.writes import Write
 from linker.use_cases.requests import give_up
@@ -25,13 +26,13 @@ BLAMELESS = ("throttled", "access_denied")
 _REMOVALS = frozenset(action.value for action in RemovalAction)
 
 
-async def apply_completion(tx: AsyncConnection, event: WriteCompleted) -> None:
-    """Apply what came of an attempt at a write. The caller has the link's lock, and that of the side.
+async def apply_completion(tx: AsyncConnection, link: Link, event: WriteCompleted) -> None:
+    """Apply what came of an attempt at a write of `link`. The caller has the link's lock, and that of the side.
 
     Changes nothing if the write has ended already, or is not known any more.
     """
     write = await writes.lock(tx, event.write_id)
-    if write is None or write.state != writes.OPEN or write.link != event.link_id:
+    if write is None or write.state != writes.OPEN or write.link != link.id:
         return
     cost = {"calls": event.calls, "points": event.points}
     if event.outcome in ("failed", "postponed"):
@@ -46,7 +47,7 @@ async def apply_completion(tx: AsyncConnection, event: WriteCompleted) -> None:
                 **cost,
             )
         return
-    values = await _find_values(tx, write, event)
+    values = _find_values(link, write, event)
     if write.resource == STOCK:
         await _note_stock(tx, write, event)
     elif write.operation == UPDATE:
@@ -64,10 +65,9 @@ async def apply_completion(tx: AsyncConnection, event: WriteCompleted) -> None:
     await pairs.mark_pairs_unplanned(tx, [write.pair])
 
 
-async def _find_values(tx: AsyncConnection, write: Write, event: WriteCompleted) -> dict[str, Any]:
+def _find_values(link: Link, write: Write, event: WriteCompleted) -> dict[str, Any]:
     """Return the values that the writer has read, by the names that the link has for the fields of the write."""
-    link = await links.get(tx, write.link)
-    settings = LinkSettings.model_validate(link.settings if link else {})
+    settings = LinkSettings.model_validate(link.settings)
     names = get_target_names(write.fields, write.resource, write.side, settings)
     return {name: event.values[target] for name, target in names.items() if target in event.values}
 
