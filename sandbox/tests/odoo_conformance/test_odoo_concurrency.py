@@ -54,10 +54,14 @@ def test_rows_that_are_loaded_several_times_at_once_make_one_record(odoo: Odoo, 
     assert odoo.call("product.tag", "load", fields=["id", "name"], data=data)["ids"] == [number]
 
 
-def test_counts_that_are_applied_at_once_leave_the_quantity_of_one_of_them(box: Box, run_at_once: Run) -> None:
+def test_counts_that_are_applied_at_once_leave_the_quantity_of_one_of_them(
+    world: World, box: Box, run_at_once: Run
+) -> None:
     def put(view: Odoo, index: int) -> None:
         Box(view, box.template, box.product, box.shelf, box.warehouse).put(index + 1)
 
     box.put(100)
     run_at_once(put)
-    assert sum(box.list_quants()) in range(1, AT_ONCE + 1)
+    # All count the same quant. From 19 on, one whose count was applied by another is applied as a count of nothing.
+    least = 0 if world.version >= 19 else 1
+    assert sum(box.list_quants()) in range(least, AT_ONCE + 1)
