@@ -797,6 +797,9 @@ class WriteCompleted(Event):
     """Of `create`: the platform's ids of the variants, by SKU."""
     values: dict[str, Any] = Field(default_factory=dict)
     """The record's values of the requested fields as they were read last. The platform may have changed their form."""
+    written: dict[str, Any] = Field(default_factory=dict)
+    """Of `applied`: what was written to fields that had another value when they were read again, because somebody has
+    edited them in between."""
     version: datetime | None = None
     """The time at which the platform last changed the record (with a variant, its product), read with `values`."""
     read_at: int = 0

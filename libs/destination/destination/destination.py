@@ -32,6 +32,7 @@ class WriteResult:
     record: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)
     version: datetime | None = None
     read_at: int = 0
     reason_code: str | None = None

@@ -119,6 +119,7 @@ class WriteHandler:
             record=result.record or request.record,
             variants=dict(result.variants),
             values=dict(result.values),
+            written=dict(result.written),
             version=result.version,
             read_at=result.read_at,
             reason_code=result.reason_code,

@@ -115,6 +115,21 @@ async def test_an_edit_causes_one_write_and_its_echo_none(world: LinkWorld, writ
     assert await list_states(world) == ["applied"]
 
 
+async def test_an_edit_between_a_write_and_its_reading_is_written_back(world: LinkWorld, writers: Writers) -> None:
+    await link_pair(world)
+    await world.change(world.shopify, "s1", build_product("s1", "SKU-1", "Lamp of ash"))
+    (request,) = await writers.pop()
+    await writers.answer(request, values={"title": "Lamp of elm"}, written={"title": "Lamp of ash"})
+    (back,) = await writers.pop()
+    assert (back["connection"], back["expected"], back["fields"]) == (
+        SHOP,
+        {"title": "Lamp of ash"},
+        {"title": "Lamp of elm"},
+    )
+    await writers.answer(back)
+    assert (await writers.pop(), await world.list_lines()) == ([], [])
+
+
 async def test_an_echo_that_comes_before_the_answer_writes_nothing_back(world: LinkWorld, writers: Writers) -> None:
     await link_pair(world, groups={"content": {"authority": "shopify"}})
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))

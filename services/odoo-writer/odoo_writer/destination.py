@@ -153,7 +153,7 @@ class _BatchWriter:
                 written.append(update.request)
         after = await self._read(written)
         for request in written:
-            yield build_applied(request, _find_target(request, after))
+            yield build_applied(request, _find_target(request, after), self._database)
         if failure:
             raise failure
 

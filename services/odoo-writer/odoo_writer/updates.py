@@ -1,7 +1,7 @@
 """Decides what is written to a record that exists: nothing, the fields that differ, or that it must not be written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import DecimalException
 from typing import Any
 
@@ -110,11 +110,23 @@ def build_refused(request: WriteRequested, target: Target | None, refusal: Refus
     return build_result(request, target, REFUSED, code=refusal.code, message=refusal.reason)
 
 
-def build_applied(request: WriteRequested, target: Target | None) -> WriteResult:
-    """Return the result of a request that was written, from the record as it was read after that."""
+def build_applied(request: WriteRequested, target: Target | None, database: WritableFields) -> WriteResult:
+    """Return the result of a request that was written, from the record as it was read after that.
+
+    A value that is not the written one, nor another form of it, is somebody's edit in between.
+    """
     if target is None:
         return build_refused(request, None, RefusedWriteError(GONE))
-    return build_result(request, target, APPLIED)
+    result = build_result(request, target, APPLIED)
+    if request.operation != UPDATE:
+        return result
+    wanted = settle_values(request.resource, request.fields, database, target.weight_unit)
+    written = {
+        name: wanted[name]
+        for name in result.values
+        if not is_written(request.resource, result.values, {name: wanted[name]}, request.currency)
+    }
+    return replace(result, written=written)
 
 
 async def find_references(update: Update, references: ReferenceFinder) -> dict[str, Any]:

@@ -55,6 +55,7 @@ async def test_each_field_is_written_once_and_reads_as_it_was_wanted(
     assert result.values == {name: stored}
     rounded = {"price": "12.35", "weight": "1250"}.get(name, wanted)
     assert is_same(KINDS[resource, name], stored, rounded)
+    assert result.written == {}
     (again,) = await world.write(sent)
     assert (again.outcome, again.values, again.version) == (UNCHANGED, result.values, result.version)
 
@@ -100,11 +101,25 @@ async def test_a_record_that_has_changed_meanwhile_is_a_conflict_and_nothing_is_
     assert simulated.count_calls(PRODUCT_WRITES) == 0 and simulated.count_calls("product.tag.create") == 0
 
 
+async def test_an_edit_right_after_a_write_is_told_from_what_was_written(simulated: Any) -> None:
+    ids = await simulated.create_product(default_code="A-1")
+
+    async def edit(call: str) -> None:
+        if call == VARIANT_WRITES:
+            await simulated.edit(VARIANT, ids[1], default_code="A-3", weight=7)
+
+    simulated.after_call = edit
+    expected, wanted = {"sku": "A-1", "cost": "0", "weight": "0"}, {"sku": "A-2", "cost": "5", "weight": "12"}
+    (result,) = await simulated.write(update(ids, "variants", expected, wanted))
+    assert (result.outcome, result.values) == (APPLIED, {"sku": "A-3", "cost": "5.0", "weight": "7000.0"})
+    assert result.written == {"sku": "A-2", "weight": "10.00"}
+
+
 async def test_a_value_that_odoo_rounds_is_not_written_for_ever(simulated: Any) -> None:
     ids = await simulated.create_product()
     wanted = {"weight": "12", "cost": "1.006"}
     (first,) = await simulated.write(update(ids, "variants", {"weight": "0", "cost": "0"}, wanted))
-    assert first.values == {"weight": "10.00", "cost": "1.01"}
+    assert (first.values, first.written) == ({"weight": "10.00", "cost": "1.01"}, {})
     simulated.count_calls(VARIANT_WRITES)
     (second,) = await simulated.write(update(ids, "variants", first.values, wanted))
     assert second.outcome == UNCHANGED and simulated.count_calls(VARIANT_WRITES) == 0

@@ -41,7 +41,7 @@ TEMPLATE, VARIANT = "product.template", "product.product"
 
 
 class NotedSession(OdooSession):
-    """A session that notes each call that writes before it makes it."""
+    """A session that notes each call that writes before it makes it, and says when it is made."""
 
     def __init__(
         self,
@@ -50,9 +50,11 @@ class NotedSession(OdooSession):
         limits: RateLimits,
         known: KnownTransports,
         note: Callable[[OdooCall], Awaitable[None]],
+        follow: Callable[[OdooCall], Awaitable[None]],
     ) -> None:
         super().__init__(http, context, limits, known)
         self._note = note
+        self._follow = follow
 
     async def call_once(
         self,
@@ -63,9 +65,12 @@ class NotedSession(OdooSession):
         context: Context | None = None,
         **parameters: object,
     ) -> Any:
-        """Note the call and make it."""
-        await self._note(OdooCall(model, method, ids, context, parameters))
-        return await super().call_once(model, method, ids, context=context, **parameters)
+        """Note the call, make it, and say that it is made."""
+        call = OdooCall(model, method, ids, context, parameters)
+        await self._note(call)
+        answer = await super().call_once(model, method, ids, context=context, **parameters)
+        await self._follow(call)
+        return answer
 
 
 class WriterWorld:
@@ -80,12 +85,14 @@ class WriterWorld:
         self.written: list[OdooCall] = []
         self.before_call: Callable[[str], Awaitable[None]] | None = None
         """What happens before a call that writes, e.g. `product.product.write`."""
+        self.after_call: Callable[[str], Awaitable[None]] | None = None
+        """What happens right after such a call."""
         self.rejected: list[AccessToken] = []
         self.calls = 0
 
     def open_session(self, context: SyncContext) -> NotedSession:
         """Open the session of a batch."""
-        return NotedSession(self._http, context, self.limits, self.known, self._note)
+        return NotedSession(self._http, context, self.limits, self.known, self._note, self._follow)
 
     def build_context(self) -> SyncContext:
         """Return the context of a batch."""
@@ -111,6 +118,10 @@ class WriterWorld:
         self.written.append(call)
         if self.before_call:
             await self.before_call(f"{call.model}.{call.method}")
+
+    async def _follow(self, call: OdooCall) -> None:
+        if self.after_call:
+            await self.after_call(f"{call.model}.{call.method}")
 
     async def _replace(self, token: AccessToken) -> AccessToken:
         self.rejected.append(token)

@@ -47,7 +47,7 @@ async def apply_completion(tx: AsyncConnection, link: Link, event: WriteComplete
                 **cost,
             )
         return
-    values = _find_values(link, write, event)
+    values = _name_values(link, write, event.values)
     if write.resource == STOCK:
         await _note_stock(tx, write, event)
     elif write.operation == UPDATE:
@@ -58,22 +58,22 @@ async def apply_completion(tx: AsyncConnection, link: Link, event: WriteComplete
     else:
         await writes.end(tx, write, event.outcome, reason_code=event.reason_code, message=event.message, **cost)
         if event.outcome != "conflict":
-            await _agree(tx, write, values)
+            await _agree(tx, write, values | _name_values(link, write, event.written))
         elif write.resource == STOCK:
             # The number may be as it was by now: the same decision is then another write.
             await pairs.set_numbers(tx, [write.pair], await links.raise_plan_number(tx, write.link))
     await pairs.mark_pairs_unplanned(tx, [write.pair])
 
 
-def _find_values(link: Link, write: Write, event: WriteCompleted) -> dict[str, Any]:
-    """Return the values that the writer has read, by the names that the link has for the fields of the write."""
+def _name_values(link: Link, write: Write, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of the side that was written by the names that the link has for the fields of the write."""
     settings = LinkSettings.model_validate(link.settings)
     names = get_target_names(write.fields, write.resource, write.side, settings)
-    return {name: event.values[target] for name, target in names.items() if target in event.values}
+    return {name: values[target] for name, target in names.items() if target in values}
 
 
 async def _agree(tx: AsyncConnection, write: Write, values: Mapping[str, Any]) -> None:
-    """Note that both sides agree: on what was written, as the target reports it, and on what was decided about."""
+    """Note what both sides agree on: what was written, in the target's form (`values`), and what was decided about."""
     if write.operation in _REMOVALS:
         await pairs.note_removed(tx, write.pair, write.side.other)
         return
