@@ -201,3 +201,65 @@ def test_what_the_linker_refuses_is_said_with_its_reason(linker: SimulatedLinker
     assert (done.exit_code, "the shop has no link" in done.output) == (1, True)
     linker.status = 401
     assert run("status", SHOP).exit_code == 2
+
+
+SYNC: dict[str, Any] = {
+    "id": "00000000-0000-4000-8000-000000000001",
+    "mode": "export_all_products",
+    "state": "queued",
+    "message": None,
+    "requested_at": 1_796_000_000_000,
+    "figures": {},
+}
+SYNCS = "/links/shopify%3Aacme.myshopify.com/syncs"
+
+
+def test_a_sync_is_requested_with_the_products_that_it_is_about(linker: SimulatedLinker) -> None:
+    linker.answer = {**SYNC, "mode": "export_batch_products"}
+    done = run("sync", SHOP, "export_batch_products", "--ids", "7", "--ids", "8")
+    assert done.stdout == f"export_batch_products {SYNC['id']}: queued\n"
+    assert linker.requests == [("POST", SYNCS, {"mode": "export_batch_products", "ids": ["7", "8"]})]
+
+
+@pytest.mark.parametrize(("state", "code"), [("success", 0), ("failed", 1), ("cancelled", 1)])
+def test_a_sync_is_waited_for_and_the_exit_code_says_what_came_of_it(
+    linker: SimulatedLinker, monkeypatch: pytest.MonkeyPatch, state: str, code: int
+) -> None:
+    linker.answer = SYNC
+
+    def end(seconds: float) -> None:
+        assert seconds > 0
+        linker.answer = {**SYNC, "state": state, "message": "because", "figures": {"planned": 2, "written": 1}}
+
+    monkeypatch.setattr("merchant_sync.operating.link_syncs.time.sleep", end)
+    done = run("sync", SHOP, "export_all_products", "--wait")
+    assert (done.exit_code, f"{state} (because)\n  2 planned, 1 written\n" in done.stdout) == (code, True)
+    assert [request[:2] for request in linker.requests] == [("POST", SYNCS), ("GET", f"{SYNCS}/{SYNC['id']}")]
+
+
+def test_a_dry_run_shows_what_a_mode_would_write_and_starts_nothing(linker: SimulatedLinker) -> None:
+    linker.answer = PLAN
+    shown = json.loads(run("sync", SHOP, "export_all_products", "--dry-run", "--json").stdout)
+    assert (shown["lines"], shown["counts"]) == (PLAN["lines"], PLAN["counts"])
+    shown = json.loads(run("sync", SHOP, "import_all_products", "--dry-run", "--json").stdout)
+    assert (shown["lines"], shown["counts"]) == ([], [])
+    assert "Lamp of oak" in run("sync", SHOP, "import_then_export_products", "--dry-run").stdout
+    assert {request[0] for request in linker.requests} == {"GET"}
+    refused = run("sync", SHOP, "import_everything", "--dry-run")
+    assert refused.exit_code == 1 and "import_all_products" in refused.output
+
+
+def test_the_syncs_of_a_link_are_listed_with_their_figures(linker: SimulatedLinker) -> None:
+    ended = {**SYNC, "state": "failed", "message": "Odoo does not answer", "figures": {"written": 12, "errors": 3}}
+    linker.answer = {"syncs": [SYNC, ended]}
+    lines = run("syncs", SHOP).stdout.splitlines()
+    assert lines[1].split()[:5] == ["id", "mode", "state", "requested", "written"]
+    assert "12" in lines[3].split() and lines[3].endswith("Odoo does not answer")
+    assert json.loads(run("syncs", SHOP, "--json").stdout) == [SYNC, ended]
+
+
+@pytest.mark.parametrize("action", ["cancel", "requeue"])
+def test_a_sync_is_changed_by_its_id(linker: SimulatedLinker, action: str) -> None:
+    linker.answer = SYNC
+    assert run(action, SHOP, SYNC["id"]).exit_code == 0
+    assert linker.requests == [("POST", f"{SYNCS}/{SYNC['id']}/{action}", None)]

@@ -210,6 +210,24 @@ class InternalApi:
         """Have failed writes made again, those of a reason or all; return the number of pairs."""
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/retry", json={"reason": reason})
 
+    def request_link_sync(self, shop: str, mode: str, ids: list[str]) -> dict[str, Any]:
+        """Have a link synced in this mode, of these products if it takes any; return the sync."""
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/syncs", json={"mode": mode, "ids": ids})
+
+    def list_link_syncs(self, shop: str, limit: int) -> list[dict[str, Any]]:
+        """Return the latest syncs of a link, newest first."""
+        path = f"/links/{_quote(shop)}/syncs"
+        listed: list[dict[str, Any]] = self._call("GET", LINKER, path, params={"limit": limit})["syncs"]
+        return listed
+
+    def load_link_sync(self, shop: str, sync_id: str) -> dict[str, Any]:
+        """Return a sync of a link."""
+        return self._call("GET", LINKER, f"/links/{_quote(shop)}/syncs/{_quote(sync_id)}")
+
+    def change_link_sync(self, shop: str, sync_id: str, action: str) -> dict[str, Any]:
+        """Do `cancel` to a sync of a link, and return it, or `requeue`, and return the new one."""
+        return self._call("POST", LINKER, f"/links/{_quote(shop)}/syncs/{_quote(sync_id)}/{action}")
+
     def change_link(self, shop: str, action: str) -> dict[str, Any]:
         """Do `pause`, `resume` or `end` to the link of a shop; return the link."""
         return self._call("POST", LINKER, f"/links/{_quote(shop)}/{action}")

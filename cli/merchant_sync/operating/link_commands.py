@@ -1,13 +1,14 @@
 """The command `merchant-sync link`: link a shop with a database of Odoo, approve what is planned, settle conflicts."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from merchant_sync.operating import link_syncs
 from merchant_sync.operating.internal_api import InternalApi
+from merchant_sync.operating.link_calls import MAX_LINES, Shop, call_linker, pick
 from merchant_sync.operating.terminal import (
     EXIT_CODES,
     LOCAL,
@@ -23,9 +24,7 @@ from merchant_sync.operating.terminal import (
 from merchant_sync.parts import StackError
 
 app = typer.Typer(no_args_is_help=True, help="Links, which keep a shop and a database of Odoo in step.")
-Shop = Annotated[str, typer.Argument(help="The shop's connection, as `merchant-sync connections list` shows it.")]
-MAX_LINES = 100
-_REFUSALS = range(400, 500)
+app.add_typer(link_syncs.app)
 
 
 @app.command("create", epilog=EXIT_CODES)
@@ -39,7 +38,7 @@ def create_link(
     as_json: AsJson = False,
 ) -> None:
     """Link two connections. Both are read and compared, and nothing is written to either side."""
-    link = _call_linker(data, lambda api: api.create_link(shop, database, _load_settings(settings)))
+    link = call_linker(data, lambda api: api.create_link(shop, database, _load_settings(settings)))
     _show_link(link, as_json=as_json)
 
 
@@ -73,7 +72,7 @@ def list_links(data: DataDir = LOCAL, as_json: AsJson = False) -> None:
 @app.command("status", epilog=EXIT_CODES)
 def show_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None:
     """Show a link: how far both sides were read, the numbers of pairs, and what could not be matched."""
-    link = _call_linker(data, lambda api: api.load_link(shop))
+    link = call_linker(data, lambda api: api.load_link(shop))
     _show_link(link, as_json=as_json)
 
 
@@ -85,22 +84,22 @@ def show_plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what would be written, field by field with the values before and after, and what could not be matched."""
-    plan = _call_linker(data, lambda api: api.load_plan(shop, limit))
+    plan = call_linker(data, lambda api: api.load_plan(shop, limit))
     if as_json:
         print_json(plan)
         return
     typer.echo(f"plan {plan['number']} of {format_time(plan['made_at'])}, link is {plan['state']}")
     columns = ("resource", "field", "action", "reason", "target", "lines")
-    print_table("by field", columns, _pick(plan["counts"], columns))
+    print_table("by field", columns, pick(plan["counts"], columns))
     shown = ("name", "resource", "field", "action", "target", "before", "after")
-    print_table(f"first {len(plan['lines'])} lines", shown, _pick(plan["lines"], shown))
+    print_table(f"first {len(plan['lines'])} lines", shown, pick(plan["lines"], shown))
     counts = ("resource", "reason", "count")
-    print_table("without a counterpart", counts, _pick(plan["unlinked_counts"], counts))
+    print_table("without a counterpart", counts, pick(plan["unlinked_counts"], counts))
     records = ("name", "resource", "reason", "shopify_id", "odoo_id")
-    print_table(f"first {len(plan['unlinked'])} of them", records, _pick(plan["unlinked"], records))
+    print_table(f"first {len(plan['unlinked'])} of them", records, pick(plan["unlinked"], records))
     print_table("not matched", ("reason", "problems"), list(plan["problem_counts"].items()))
     problems = ("reason", "key", "shopify_products", "odoo_products")
-    print_table(f"first {len(plan['problems'])} problems", problems, _pick(plan["problems"], problems))
+    print_table(f"first {len(plan['problems'])} problems", problems, pick(plan["problems"], problems))
 
 
 @app.command("approve", epilog=EXIT_CODES)
@@ -113,7 +112,7 @@ def approve_plan(
     as_json: AsJson = False,
 ) -> None:
     """Write what a draft lists, and from then on every change as it comes. Each conflict goes to its authority."""
-    link = _call_linker(data, lambda api: api.approve_plan(shop, plan))
+    link = call_linker(data, lambda api: api.approve_plan(shop, plan))
     _show_link(link, as_json=as_json)
 
 
@@ -125,12 +124,12 @@ def list_conflicts(
     as_json: AsJson = False,
 ) -> None:
     """List the fields that both sides have changed and that nobody may decide, with both values."""
-    conflicts = _call_linker(data, lambda api: api.load_plan(shop, limit, action="conflict"))["lines"]
+    conflicts = call_linker(data, lambda api: api.load_plan(shop, limit, action="conflict"))["lines"]
     if as_json:
         print_json(conflicts)
         return
     columns = ("name", "field", "shopify", "odoo", "reason", "shopify_id", "odoo_id")
-    print_table("conflicts", columns, _pick(conflicts, columns))
+    print_table("conflicts", columns, pick(conflicts, columns))
 
 
 @app.command("settle", epilog=EXIT_CODES)
@@ -146,7 +145,7 @@ def settle_conflicts(
     as_json: AsJson = False,
 ) -> None:
     """Decide conflicts: the other side gets the winner's value."""
-    settled = _call_linker(data, lambda api: api.settle_conflicts(shop, winner, record, resource, field))
+    settled = call_linker(data, lambda api: api.settle_conflicts(shop, winner, record, resource, field))
     _show_count(settled, "settled", as_json=as_json)
 
 
@@ -158,12 +157,12 @@ def list_unbooked(
     as_json: AsJson = False,
 ) -> None:
     """List what was sold on one side and is not booked on the one that counts, by variant and location."""
-    listed = _call_linker(data, lambda api: {"unbooked": api.list_unbooked(shop, limit)})["unbooked"]
+    listed = call_linker(data, lambda api: {"unbooked": api.list_unbooked(shop, limit)})["unbooked"]
     if as_json:
         print_json(listed)
         return
     columns = ("name", "units", "location", "shopify_id", "odoo_id")
-    print_table("units", columns, _pick(listed, columns))
+    print_table("units", columns, pick(listed, columns))
 
 
 @app.command("book", epilog=EXIT_CODES)
@@ -179,7 +178,7 @@ def book_sales(
 
     Say it once the other side has been read since; what was taken meanwhile is given back.
     """
-    booked = _call_linker(data, lambda api: api.book_sales(shop, record, location, quantity))
+    booked = call_linker(data, lambda api: api.book_sales(shop, record, location, quantity))
     if as_json:
         print_json(booked)
     else:
@@ -194,14 +193,14 @@ def list_failures(
     as_json: AsJson = False,
 ) -> None:
     """List the writes that a platform has refused or that have failed, each with the reason."""
-    found = _call_linker(data, lambda api: api.load_failures(shop, limit))
+    found = call_linker(data, lambda api: api.load_failures(shop, limit))
     if as_json:
         print_json(found)
         return
     outcomes = ("side", "state", "number")
-    print_table("writes of the last seven days", outcomes, _pick(found["outcomes"], outcomes))
+    print_table("writes of the last seven days", outcomes, pick(found["outcomes"], outcomes))
     columns = ("name", "side", "operation", "state", "reason_code", "message", "shopify_id", "odoo_id")
-    print_table("failures", columns, _pick(found["failures"], columns))
+    print_table("failures", columns, pick(found["failures"], columns))
 
 
 @app.command("retry", epilog=EXIT_CODES)
@@ -212,7 +211,7 @@ def retry_writes(
     as_json: AsJson = False,
 ) -> None:
     """Make failed writes again, with their attempts set to nothing."""
-    retried = _call_linker(data, lambda api: api.retry_writes(shop, reason))
+    retried = call_linker(data, lambda api: api.retry_writes(shop, reason))
     _show_count(retried, "to be written again", as_json=as_json)
 
 
@@ -242,28 +241,8 @@ def end_link(shop: Shop, data: DataDir = LOCAL, as_json: AsJson = False) -> None
 
 
 def _change_link(shop: str, action: str, data: Path, *, as_json: bool) -> None:
-    link = _call_linker(data, lambda api: api.change_link(shop, action))
+    link = call_linker(data, lambda api: api.change_link(shop, action))
     _show_link(link, as_json=as_json)
-
-
-def _call_linker(data: Path, call: Callable[[InternalApi], dict[str, Any]]) -> dict[str, Any]:
-    """Return what the call of the installation's linker returns. Ends the command with its error."""
-    access = locate_installation_or_exit(data)
-    with exit_on_errors(), InternalApi(access) as api:
-        return _refuse_plainly(lambda: call(api))
-
-
-def _refuse_plainly(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what the call returns. Where the linker refuses it, the exit code says so: something is wrong with it."""
-    try:
-        return call()
-    except StackError as error:
-        code = WRONG if error.status in _REFUSALS and error.status not in (401, 403) else error.exit_code
-        raise StackError(str(error), exit_code=code, status=error.status) from None
-
-
-def _pick(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[object]]:
-    return [["-" if row[column] is None else row[column] for column in columns] for row in rows]
 
 
 def _show_link(link: dict[str, Any], *, as_json: bool) -> None:

@@ -46,9 +46,9 @@ SYNC_ID = "sync_id"
 """The detail that names the sync that was requested or cancelled."""
 KEY, KEY_NAME = "key", "name"
 """The details with the id and the name of the key with which a reader of the data API did something."""
-MERCHANT, OPERATOR, PLATFORM, READER = "merchant", "operator", "platform", "reader"
+MERCHANT, OPERATOR, PLATFORM, READER, LINK = "merchant", "operator", "platform", "reader", "link"
 """The kinds of actors: a browser that has proved the connection, the operator, the platform by a webhook or a signed
-request, and a reader of the data API by a key."""
+request, a reader of the data API by a key, and the connection's link, for a sync of its own."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Actor:
     browser: Browser | None = None
 
 
-BY_OPERATOR, BY_PLATFORM, BY_READER = Actor(OPERATOR), Actor(PLATFORM), Actor(READER)
+BY_OPERATOR, BY_PLATFORM = Actor(OPERATOR), Actor(PLATFORM)
+BY_READER, BY_LINK = Actor(READER), Actor(LINK)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ CALLERS = {
     "scheduler": "c" * 32,
     "operator": "p" * 32,
     "data-api": "d" * 32,
+    "linker": "i" * 32,
     "warehouse-fetcher": "w" * 32,
     "office-fetcher": "o" * 32,
     "library-fetcher": "l" * 32,

@@ -119,6 +119,14 @@ async def test_records_are_read_anew_for_each_request_that_names_them(world: Any
     }
 
 
+async def test_a_link_asks_as_itself(world: Any) -> None:
+    await connect(world)
+    response = await refresh(world, caller="linker")
+    assert response.status_code == 200 and response.json()["status"] == "started"
+    (entry,) = [one for one in await list_audit_log(world) if one["action"] == "request_sync"]
+    assert (entry["actor"], entry["details"]) == ("link", {"sync_id": response.json()["sync_id"]})
+
+
 @pytest.mark.parametrize(
     "records",
     [{}, {"products": []}, {"orders": ["7"]}, {"products": ["seven"]}, {"products": ["7"] * (MAX_RECORDS + 1)}],
@@ -131,7 +139,7 @@ async def test_malformed_and_too_many_records_are_refused(world: Any, records: d
     assert await world.drain_outbox() == []
 
 
-async def test_only_the_data_api_may_ask_and_only_for_what_is_connected(world: Any) -> None:
+async def test_only_the_data_api_and_the_linker_may_ask_and_only_for_what_is_connected(world: Any) -> None:
     assert (await refresh(world)).status_code == 404
     await connect(world)
     for caller in ("operator", "scheduler", "shopify-fetcher"):

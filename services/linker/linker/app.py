@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from contracts.events import ConnectionChanged, SyncChanged, WriteCompleted
 from contracts.topics import CONNECTION_CHANGED, LINKER, RECORD_CHANGED, RECORDS_READ, SYNC_CHANGED, get_written_topic
 from database.pool import Database
+from linker.client import GatewayClient
 from linker.handlers import ChangesHandler, ConnectionStateHandler, ReadsHandler, SyncStateHandler, WritesHandler
 from linker.metrics import LinkerMetrics
 from linker.routes.links import build_link_routes
 from linker.settings import LinkerSettings
 from linker.use_cases.feed_pages import FeedPages
+from linker.use_cases.link_sync_runner import LinkSyncRunner
+from linker.use_cases.link_syncs import LinkHealth
 from linker.use_cases.old_writes import OldWrites
 from linker.use_cases.planner import LinkPlanner
 from linker.use_cases.reads import StalledReads
@@ -56,12 +60,18 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     pruning = PeriodicTask("old writes", OldWrites(database.transaction).run_once, interval=3600.0)
     reading = PeriodicTask("stalled reads", StalledReads(database.transaction).run_once, interval=30.0)
 
-    def wake() -> None:
-        planning.wake()
-        outbox.wake()
+    http = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
+    gateway = GatewayClient(http, settings.gateway_internal_url, settings.gateway_key.get_secret_value())
+    syncing = PeriodicTask("link syncs", LinkSyncRunner(database.transaction, gateway).run_once, interval=1.0)
 
+    def wake() -> None:
+        for task in (planning, outbox, syncing):
+            task.wake()
+
+    health = LinkHealth(database.transaction, seconds=settings.link_health_seconds)
+    proving = PeriodicTask("health of links", health.run_once, interval=30.0)
     consumers = _build_consumers(settings, database, publisher, wake)
-    tasks = (outbox, planning, reading, pruning)
+    tasks = (outbox, planning, reading, pruning, syncing, proving)
     for task in tasks:
         await exit_stack.enter_async_context(task.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))
@@ -87,7 +97,7 @@ def _build_consumers(
     written = WritesHandler(transaction, on_changed=wake)
     return [
         build(CONNECTION_CHANGED, ConnectionChanged.model_validate_json, ConnectionStateHandler(transaction)),
-        build(SYNC_CHANGED, SyncChanged.model_validate_json, SyncStateHandler(transaction)),
+        build(SYNC_CHANGED, SyncChanged.model_validate_json, SyncStateHandler(transaction, on_changed=wake)),
         build(RECORD_CHANGED, bytes, ChangesHandler(transaction, pages, on_changed=wake)),
         build(RECORDS_READ, bytes, ReadsHandler(transaction, pages, on_changed=wake)),
         *(build(get_written_topic(side), WriteCompleted.model_validate_json, written) for side in Side),

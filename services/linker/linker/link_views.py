@@ -9,6 +9,7 @@ from linker.feed_positions import FeedPosition
 from linking.settings import LinkSettings
 
 if TYPE_CHECKING:
+    from linker.store.link_syncs import LinkSync
     from linker.store.links import Link
     from linker.store.pairs import ReasonCount
     from linker.store.plans import LineCounts
@@ -85,6 +86,29 @@ def build_plan_view(
         "unlinked": list(unlinked),
         "problem_counts": {count.reason: count.count for count in problem_counts},
         "problems": list(problems),
+    }
+
+
+def build_sync_view(sync: "LinkSync", *, figures: Mapping[str, int], mark: datetime | None) -> dict[str, Any]:
+    """Build the JSON of a link sync. `figures` are those of `link_syncs.count_figures`.
+
+    `mark` is when the last sync of the same mode that was a success has begun.
+    """
+    return {
+        "id": str(sync.id),
+        "mode": sync.mode.name,
+        "targets": list(sync.mode.targets),
+        "scope": sync.mode.scope,
+        "ids": list(sync.ids),
+        "cause": sync.cause,
+        "state": sync.state,
+        "reason_code": sync.reason_code,
+        "message": sync.message,
+        "requested_at": _to_ms(sync.requested_at),
+        "started_at": _to_ms(sync.started_at) if sync.started_at else None,
+        "finished_at": _to_ms(sync.finished_at) if sync.finished_at else None,
+        "mark": _to_ms(mark) if mark else None,
+        "figures": dict(figures),
     }
 
 

@@ -134,7 +134,7 @@ class LinkWorld:
         self.database = database
         transaction, pages = database.transaction, FeedPages(dict.fromkeys(CONNECTIONS, SimulatedReader()))
         self.connections = ConnectionStateHandler(transaction)
-        self.syncs = SyncStateHandler(transaction)
+        self.syncs = SyncStateHandler(transaction, on_changed=lambda: None)
         self.changes = ChangesHandler(transaction, pages, on_changed=lambda: None)
         self.reads = ReadsHandler(transaction, pages, on_changed=lambda: None)
         self.planner = LinkPlanner(transaction, record_planned=lambda _: None, wake_outbox=lambda: None)

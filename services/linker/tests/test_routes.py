@@ -22,6 +22,9 @@ OF_ANOTHER = "/merchants/00000000-0000-4000-8000-00000000000b/links"
 BY_GATEWAY = {"Authorization": f"Bearer {KEYS['gateway']}"}
 
 
+SYNC = "00000000-0000-4000-8000-00000000000c"
+
+
 class Call(NamedTuple):
     """A request to a route of links, by what follows `/links`."""
 
@@ -40,6 +43,11 @@ CALLS = [
     Call("POST", f"/{NAME}/settle", {"winner": "odoo"}),
     Call("POST", f"/{NAME}/book", {}),
     Call("POST", f"/{NAME}/retry", {}),
+    Call("GET", f"/{NAME}/syncs"),
+    Call("POST", f"/{NAME}/syncs", {"mode": "import_all_products"}),
+    Call("GET", f"/{NAME}/syncs/{SYNC}"),
+    Call("POST", f"/{NAME}/syncs/{SYNC}/cancel"),
+    Call("POST", f"/{NAME}/syncs/{SYNC}/requeue"),
     Call("POST", f"/{NAME}/pause"),
     Call("POST", f"/{NAME}/resume"),
     Call("POST", f"/{NAME}/end"),
@@ -192,3 +200,24 @@ async def test_conflicts_are_listed_alone_and_sales_are_booked(world: LinkWorld,
     assert (refused.status_code, refused.json()["detail"]) == (404, "nothing is unbooked there")
     assert (await http.post(f"/links/{NAME}/book", json={"quantity": 3})).json() == {"units": 3}
     assert (await http.get(f"/links/{NAME}")).json()["unbooked_units"] == 1
+
+
+async def test_syncs_are_requested_shown_cancelled_and_requeued(world: LinkWorld, http: httpx.AsyncClient) -> None:
+    await make_link(world, http)
+    syncs = f"/links/{NAME}/syncs"
+    asked = await http.post(syncs, json={"mode": "export_batch_products", "ids": ["8", "7", "7"]})
+    assert asked.status_code == 202, asked.text
+    sync = asked.json()
+    assert (sync["state"], sync["ids"], sync["scope"], sync["targets"]) == ("queued", ["7", "8"], "ids", ["shopify"])
+    assert (await http.post(syncs, json={"mode": "export_batch_products", "ids": ["7", "8"]})).json() == sync
+    assert (await http.get(f"{syncs}/{sync['id']}")).json() == sync
+    cancelled = (await http.post(f"{syncs}/{sync['id']}/cancel")).json()
+    assert (cancelled["id"], cancelled["state"]) == (sync["id"], "cancelled") and cancelled["finished_at"]
+    again = (await http.post(f"{syncs}/{sync['id']}/requeue")).json()
+    assert (again["state"], again["ids"]) == ("queued", ["7", "8"])
+    assert [one["id"] for one in (await http.get(syncs)).json()["syncs"]] == [again["id"], sync["id"]]
+    refused = await http.post(syncs, json={"mode": "import_everything"})
+    assert refused.status_code == 400 and "import_all_products" in refused.json()["detail"]
+    missing = await http.get(f"{syncs}/{SYNC}")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "the link has no such sync")
+    assert (await http.post(f"{syncs}/{sync['id']}/end")).status_code in (404, 405, 422)

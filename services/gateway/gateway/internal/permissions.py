@@ -1,7 +1,7 @@
 """Decides what each caller of the internal API may do. Fetchers and writers get only tokens of their own platform."""
 
 from contracts.events import parse_platform
-from contracts.topics import DATA_API
+from contracts.topics import DATA_API, LINKER
 from platforms.registry import DESTINATIONS
 
 _OPERATOR = "operator"
@@ -22,8 +22,8 @@ def can_ensure_subscriptions(caller: str) -> bool:
 
 
 def can_refresh(caller: str) -> bool:
-    """Return whether `caller` is the data API, which alone may request syncs for its readers."""
-    return caller == DATA_API
+    """Return whether `caller` may request syncs: the data API for its readers, and the linker for links."""
+    return caller in (DATA_API, LINKER)
 
 
 def can_operate(caller: str) -> bool:

@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from contracts.events import parse_platform
-from gateway.audit import StoredAuditEntry
+from contracts.topics import LINKER
+from gateway.audit import BY_LINK, BY_READER, StoredAuditEntry
 from gateway.connect.client_credentials import ClientCredentialsConnector
 from gateway.hints.routes import build_hint_path
 from gateway.hints.tokens import HintTokens
@@ -71,7 +72,7 @@ class ManualSyncRequest(BaseModel):
 
 
 class RefreshRequest(BaseModel):
-    """The body of a request of a reader of the data API for newer data.
+    """The body of a request for newer data, for a link or for a reader of the data API.
 
     `records` are the ids of the records to read, by resource; null requests a full sync. `key` is the reader's key.
     """
@@ -133,7 +134,8 @@ def create_internal_routes(
     async def refresh(connection: str, body: RefreshRequest, caller: Caller) -> JSONResponse:
         require_permission(can_refresh(caller))
         try:
-            requested = await syncs.refresh(connection, body.records, body.key)
+            actor = BY_LINK if caller == LINKER else BY_READER
+            requested = await syncs.refresh(connection, body.records, actor, body.key)
         except ConnectionEndedError as error:
             path = syncs.build_sign_in_path(connection)
             return JSONResponse({"state": error.state, "sign_in_url": path}, 409)

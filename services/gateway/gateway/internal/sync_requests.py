@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, Field
 
 from contracts.events import SyncRequested, parse_account, parse_platform
-from gateway.audit import BY_OPERATOR, BY_READER, KEY, KEY_NAME, MERCHANT, SYNC_ID, Action, Actor, AuditEntry
+from gateway.audit import BY_OPERATOR, KEY, KEY_NAME, MERCHANT, SYNC_ID, Action, Actor, AuditEntry
 from gateway.connect.paths import build_sign_in_path
 from gateway.connect.purposes import Purpose
 from gateway.connections import MANUAL, REDACTED, Connection, apply_manual_sync_request
@@ -94,23 +94,23 @@ class ManualSyncs:
             return await self._start_full_sync(locked, row, session.actor)
 
     async def refresh(
-        self, name: str, records: Mapping[str, tuple[str, ...]] | None, key: ReaderKey | None
+        self, name: str, records: Mapping[str, tuple[str, ...]] | None, actor: Actor, key: ReaderKey | None = None
     ) -> RequestedSync:
-        """Request a sync for a reader of the data API, who has this key, and return it.
+        """Request a sync for a link, or for a reader of the data API, who has this key, and return it.
 
         Without `records` that is the full sync that is requested, queued or running, and a new one only if there is
-        none, however many readers ask at once. Of certain records it is always a new sync; raises the errors of
+        none, however many ask at once. Of certain records it is always a new sync; raises the errors of
         `request_records`. Raises UnavailableError when the scheduler does not answer.
         """
         details = key.details if key else {}
         if records is not None:
-            return RequestedSync(await self.request_records(name, records, BY_READER, details), is_new=True)
+            return RequestedSync(await self.request_records(name, records, actor, details), is_new=True)
         view = await self._scheduler.fetch_connection(name)
         async with self._connections.lock(name) as locked:
             row = _require_live(locked.row)
             if (open_sync := await _find_open_full_sync(locked, row, view)) is not None:
                 return RequestedSync(open_sync, is_new=False)
-            return RequestedSync(await self._start_full_sync(locked, row, BY_READER, details), is_new=True)
+            return RequestedSync(await self._start_full_sync(locked, row, actor, details), is_new=True)
 
     def build_sign_in_path(self, name: str) -> str:
         """Return the path of the gateway at which the account is connected again; empty where only the operator can."""

@@ -37,7 +37,7 @@ class HistoryEntry(ResponseModel):
     count: int = Field(description="How many times it was done, among the latest entries of this action")
     first_at: Timestamp = Field(description="The first of these times; milliseconds since the epoch, UTC")
     action: str
-    actor: str = Field(description="merchant, operator, platform or reader (by a key of the data API)")
+    actor: str = Field(description="merchant, operator, platform, reader (by a key of the data API) or link")
     address: str
     browser: str
     details: dict[str, str]

@@ -1,24 +1,43 @@
 """Consumes `sync.changed`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from contracts.events import SyncChanged
-from linker.store import connections, links, sides
+from linker.store import connections, link_syncs, links, sides
 from linker.use_cases.link_states import continue_reading
 from messaging.outbox import Transaction
 
+_ENDED = ("storing", "success", "failed", "cancelled")
+"""The states of a sync that reads nothing any more."""
+
 
 class SyncStateHandler:
-    """Notes which accounts were read fully: links that wait for it go on."""
+    """Notes which accounts were read fully, and which syncs have ended: links and link syncs that wait for it go on.
 
-    def __init__(self, transaction: Transaction) -> None:
+    `on_changed` is called after a link sync may go on.
+    """
+
+    def __init__(self, transaction: Transaction, on_changed: Callable[[], None]) -> None:
         self._transaction = transaction
+        self._on_changed = on_changed
 
     async def __call__(self, connection: str, events: Sequence[SyncChanged]) -> None:
-        """Note whether the account was read fully, if that is new, and begin to read it for the links that wait."""
+        """Note what is waited for, of the account's syncs and of whether it was read fully."""
         newest = max(events, key=lambda event: event.revision)
-        if not newest.fully_read:
-            return
+        await self._note_ended(connection, newest)
+        if newest.fully_read:
+            await self._note_full_read(connection, newest)
+
+    async def _note_ended(self, connection: str, newest: SyncChanged) -> None:
+        async with self._transaction() as tx:
+            is_awaited = await link_syncs.is_reading(tx, connection)
+            if is_awaited:
+                ended = [one for one in newest.syncs if one.state in _ENDED]
+                await link_syncs.note_ended(tx, connection, ended)
+        if is_awaited:
+            self._on_changed()
+
+    async def _note_full_read(self, connection: str, newest: SyncChanged) -> None:
         async with self._transaction() as tx:
             known = await connections.get(tx, connection)
             if known is not None and known.is_fully_read and known.epoch >= newest.epoch:

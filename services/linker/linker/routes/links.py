@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import ConnectionName
 from database.pool import Database
-from linker.link_views import build_failures_view, build_link_view, build_plan_view
-from linker.store import links, pairs, plans, sides, writes
+from linker.link_views import build_failures_view, build_link_view, build_plan_view, build_sync_view
+from linker.store import link_syncs, links, pairs, plans, sides, writes
+from linker.store.link_syncs import LinkSync
 from linker.store.links import Link
 from linker.use_cases.approvals import approve_draft, find_missing_grant, retry_failed, settle_conflicts
 from linker.use_cases.bookings import book_sales
@@ -29,6 +30,7 @@ from linker.use_cases.link_states import (
     pause_link,
     resume_link,
 )
+from linker.use_cases.link_syncs import cancel_link_sync, request_link_sync, requeue_link_sync
 from linking.records import Side
 from linking.settings import LinkSettings
 from platform_sdk.errors import NotFoundError, RequestRejectedError
@@ -87,6 +89,17 @@ class Retry(BaseModel):
     reason: str | None = None
 
 
+class SyncWish(BaseModel):
+    """The mode of a sync (`linking.sync_modes.MODES`), and the products that it is about if the mode takes any.
+
+    They are products of the side that is read, by their ids there.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    mode: str
+    ids: tuple[str, ...] = ()
+
+
 def _get_merchant(request: Request) -> UUID | None:
     """Return the merchant whose links alone the path reaches; None where it reaches those of all merchants."""
     if (merchant := request.path_params.get("merchant")) is None:
@@ -137,6 +150,7 @@ def _build_routes(database: Database, on_changed: Callable[[], None]) -> APIRout
     """Build the routes, without saying who may call them."""
     router = APIRouter()
     _add_decisions(router, database, on_changed)
+    _add_syncs(router, database, on_changed)
     _add_states(router, database, on_changed)
     _add_views(router, database)
     return router
@@ -241,6 +255,55 @@ def _add_decisions(router: APIRouter, database: Database, on_changed: Callable[[
         return {"pairs": retried}
 
 
+def _add_syncs(router: APIRouter, database: Database, on_changed: Callable[[], None]) -> None:
+    """Add the routes of link syncs."""
+
+    @router.post("/links/{shop:path}/syncs", status_code=202)
+    async def request_sync(shop: str, wish: SyncWish, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction() as tx:
+                sync = await request_link_sync(tx, await lock_link(tx, shop, merchant), wish.mode, wish.ids)
+                view = await _load_sync_view(tx, sync)
+        on_changed()
+        return view
+
+    @router.get("/links/{shop:path}/syncs")
+    async def list_syncs(shop: str, merchant: Merchant, limit: Limit = 20) -> dict[str, Any]:
+        with _translate_refusals():
+            async with database.transaction("REPEATABLE READ") as tx:
+                link = await _find_link(tx, shop, merchant)
+                latest = await link_syncs.list_latest(tx, link.id, limit)
+                return {"syncs": [await _load_sync_view(tx, sync) for sync in latest]}
+
+    @router.get("/links/{shop:path}/syncs/{sync_id:uuid}")
+    async def read_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals("the link has no such sync"):
+            async with database.transaction("REPEATABLE READ") as tx:
+                link = await _find_link(tx, shop, merchant)
+                sync = await link_syncs.get(tx, link.id, sync_id)
+                if sync is None:
+                    raise NotFoundError
+                return await _load_sync_view(tx, sync)
+
+    @router.post("/links/{shop:path}/syncs/{sync_id:uuid}/cancel")
+    async def cancel_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals("the link has no such sync"):
+            async with database.transaction() as tx:
+                sync = await cancel_link_sync(tx, await lock_link(tx, shop, merchant), sync_id)
+                view = await _load_sync_view(tx, sync)
+        on_changed()
+        return view
+
+    @router.post("/links/{shop:path}/syncs/{sync_id:uuid}/requeue", status_code=202)
+    async def requeue_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
+        with _translate_refusals("the link has no such sync"):
+            async with database.transaction() as tx:
+                sync = await requeue_link_sync(tx, await lock_link(tx, shop, merchant), sync_id)
+                view = await _load_sync_view(tx, sync)
+        on_changed()
+        return view
+
+
 def _add_states(router: APIRouter, database: Database, on_changed: Callable[[], None]) -> None:
     """Add the routes that make links and change their state."""
 
@@ -266,12 +329,12 @@ def _add_states(router: APIRouter, database: Database, on_changed: Callable[[], 
 
 
 @contextmanager
-def _translate_refusals() -> Iterator[None]:
-    """Answer 404 if there is no such link, and otherwise with the status and the reason of a refusal."""
+def _translate_refusals(missing: str = "the shop has no link") -> Iterator[None]:
+    """Answer 404 and what is `missing` if there is none, and otherwise with the status and the reason of a refusal."""
     try:
         yield
     except NotFoundError:
-        raise HTTPException(404, "the shop has no link") from None
+        raise HTTPException(404, missing) from None
     except RequestRejectedError as error:
         raise HTTPException(error.status, error.reason) from None
 
@@ -293,4 +356,13 @@ async def _load_view(tx: AsyncConnection, link: Link) -> dict[str, Any]:
         problem_counts=await pairs.count_problems(tx, link.id),
         line_counts=await plans.count_writes(tx, link.id),
         unbooked=await pairs.count_unbooked(tx, link.id),
+    )
+
+
+async def _load_sync_view(tx: AsyncConnection, sync: LinkSync) -> dict[str, Any]:
+    is_running = sync.started_at is not None and sync.finished_at is None
+    return build_sync_view(
+        sync,
+        figures=await link_syncs.count_figures(tx, sync) if is_running else sync.figures,
+        mark=await link_syncs.find_mark(tx, sync),
     )
