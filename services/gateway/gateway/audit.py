@@ -31,6 +31,7 @@ class Action(StrEnum):
     SETTLE_CONFLICTS = "settle_conflicts"
     RETRY_WRITES = "retry_writes"
     BOOK_SALES = "book_sales"
+    SYNC_LINK = "sync_link"
     PAUSE_LINK = "pause_link"
     RESUME_LINK = "resume_link"
     END_LINK = "end_link"

@@ -39,6 +39,7 @@ class SimulatedLinker:
         self.lines: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.problems: list[dict[str, Any]] = []
+        self.syncs: list[dict[str, Any]] = []
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[str] = []
         self.refusal: tuple[int, str] | None = None
@@ -94,7 +95,12 @@ class SimulatedLinker:
         if link is None:
             return httpx.Response(404, json={"detail": "the shop has no link"})
         action = request.url.params.get("action")
-        views = {"": link, "plan": self._build_plan(link, action), "failures": self._build_failures()}
+        views = {
+            "": link,
+            "plan": self._build_plan(link, action),
+            "failures": self._build_failures(),
+            "syncs": {"syncs": self.syncs},
+        }
         return httpx.Response(200, json=views["".join(rest[1:])])
 
     def _find(self, merchant: str, shop: str) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ BUTTONS = {
     "settle": {"winner": "odoo", "record": "11", "resource": "products", "field": "title"},
     "retry": {"reason": "shopify_data"},
     "book": {},
+    "syncs": {"mode": "import_all_products"},
     "pause": {},
     "resume": {},
     "end": {},
@@ -187,6 +188,21 @@ async def test_the_page_shows_what_would_be_written_and_all_that_waits(world: An
     assert document["plan"]["lines"][0]["ids"] == {"shopify": "gid://shopify/Product/1", "odoo": "11"}
 
 
+async def test_syncs_are_listed_with_what_they_wait_for(world: Any) -> None:
+    world.linker.put(SHOP, DATABASE, await connect_both(world))
+    sync = {"id": str(uuid4()), "requested_at": 1_700_000_000_000, "finished_at": None, "message": None}
+    world.linker.syncs = [
+        {**sync, "mode": "export_all_products", "state": "running", "figures": {"written": 12, "errors": 3}},
+        {**sync, "mode": "import_then_export_products", "state": "failed", "message": "no answer", "figures": {}},
+    ]
+    page = (await world.browser.get(PATH, headers=HTML)).text
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r'<tr class="sync">(.*?)</tr>', page)]
+    assert [row.endswith("||Everything in Odoo, read anew, to Shopify||runs||12||3|") for row in rows] == [True, False]
+    assert "has failed: no answer" in rows[1]
+    refused = await press(world.browser, f"{PATH}/syncs", mode="import_one_product")
+    assert (refused.status_code, world.linker.posted) == (400, [])
+
+
 async def test_values_with_html_in_them_are_text_on_the_page(world: Any) -> None:
     evil = "<script>alert(1)</script>"
     world.linker.put(SHOP, DATABASE, await connect_both(world), state="paused", reason=evil)
@@ -212,7 +228,7 @@ async def test_a_button_changes_the_link_and_is_in_the_history_of_both_accounts(
     assert {name: str(value) for name, value in body.items()} == BUTTONS[button]
     for connection, other in ((SHOP, DATABASE), (DATABASE, SHOP)):
         ((action, details),) = await load_history(world, connection)
-        assert action in ("approve_plan", "settle_conflicts", "retry_writes", "book_sales", *_OF_LINKS)
+        assert action in ("approve_plan", "settle_conflicts", "retry_writes", "book_sales", "sync_link", *_OF_LINKS)
         assert details == {"with": other, **BUTTONS[button]}
 
 

@@ -25,6 +25,8 @@ class LinkCounts:
     """How long ago the oldest write was requested that has not ended."""
     longest_reading_seconds: float = 0.0
     """For how long the read of a side has made no progress, at the most."""
+    failing: int = 0
+    """The number of active links of which the last sync has failed."""
 
 
 class LinkerMetrics:
@@ -63,6 +65,10 @@ class LinkerMetrics:
             registry=registry,
         )
 
+        self._failing = prometheus.Gauge(
+            "merchant_sync_links_failing", "Active links of which the last sync has failed.", registry=registry
+        )
+
     def record_planned(self, pairs: int) -> None:
         """Count pairs of products that were planned."""
         self._planned.inc(pairs)
@@ -71,7 +77,7 @@ class LinkerMetrics:
         """Set the gauges to `counts`. None means that the database could not be read, and removes all values."""
         for gauge in (self._links, self._pairs):
             gauge.clear()
-        for single in (self._unmatchable, self._unplanned, self._unwritten, self._reading):
+        for single in (self._unmatchable, self._unplanned, self._unwritten, self._reading, self._failing):
             single.set(float("nan"))
         if counts is None:
             return
@@ -83,3 +89,4 @@ class LinkerMetrics:
         self._unplanned.set(counts.oldest_unplanned_seconds)
         self._unwritten.set(counts.oldest_unwritten_seconds)
         self._reading.set(counts.longest_reading_seconds)
+        self._failing.set(counts.failing)

@@ -65,6 +65,11 @@ async def test_a_link_is_made_shown_changed_and_ended(world: LinkWorld) -> None:
     await client.change_link(MERCHANT, SHOP, "approve", {"plan": link.plan_number})
     await world.change(world.shopify, "i1", {"variant": "vs1", "units": {SHELF: 1}}, STOCK)
     await client.change_link(MERCHANT, SHOP, "book", {})
+    await client.change_link(MERCHANT, SHOP, "syncs", {"mode": "import_all_products"})
+    (sync,) = (await client.fetch_syncs(MERCHANT, SHOP)).syncs
+    assert (sync.mode, sync.state, sync.finished_at, sync.figures) == ("import_all_products", "queued", None, {})
+    with pytest.raises(RequestRejectedError, match="there is no mode"):
+        await client.change_link(MERCHANT, SHOP, "syncs", {"mode": "import_everything"})
     for action in ("pause", "resume", "end"):
         await client.change_link(MERCHANT, SHOP, action, {})
     assert await client.list_links(MERCHANT) == []

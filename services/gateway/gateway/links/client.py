@@ -9,7 +9,7 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from gateway.links.views import LinkFailuresView, LinkPlanView, LinksView, LinkView
+from gateway.links.views import LinkFailuresView, LinkPlanView, LinksView, LinkSyncsView, LinkView
 from messaging.errors import UnavailableError
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 
@@ -20,7 +20,8 @@ READ_TIMEOUT = httpx.Timeout(3.0, connect=1.0)
 CHANGE_TIMEOUT = httpx.Timeout(15.0, connect=1.0)
 """A change may be about every product of a shop."""
 SHOWN_LINES = 100
-_REFUSALS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+SHOWN_SYNCS = 10
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class LinkerUnavailableError(UnavailableError):
@@ -74,6 +75,10 @@ class LinkerClient:
         """
         return await self._fetch(_build_path(merchant, shop, "failures"), LinkFailuresView, {"limit": SHOWN_LINES})
 
+    async def fetch_syncs(self, merchant: UUID, shop: str) -> LinkSyncsView:
+        """Return the latest syncs of the link. Raises NotFoundError where the shop has no link of this merchant."""
+        return await self._fetch(_build_path(merchant, shop, "syncs"), LinkSyncsView, {"limit": SHOWN_SYNCS})
+
     async def create_link(self, merchant: UUID, shop: str, database: str, settings: dict[str, Any]) -> None:
         """Link two connections of the merchant. Raises RequestRejectedError with the linker's reason."""
         body = {"shop": shop, "database": database, "settings": settings}
@@ -82,8 +87,8 @@ class LinkerClient:
     async def change_link(self, merchant: UUID, shop: str, action: str, body: dict[str, Any]) -> None:
         """Do something with a link.
 
-        `action` is the end of the route's path: `approve`, `settle`, `retry`, `book`, `pause`, `resume` or `end`, and
-        `body` what that route reads. Raises RequestRejectedError with the linker's reason.
+        `action` is the end of the route's path: `approve`, `settle`, `retry`, `book`, `syncs`, `pause`, `resume` or
+        `end`, and `body` what that route reads. Raises RequestRejectedError with the linker's reason.
         """
         await self._change(_build_path(merchant, shop, action), body)
 

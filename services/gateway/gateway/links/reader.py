@@ -78,10 +78,11 @@ class LinkReader:
     async def load_link(self, session: Session, shop: str) -> LinkDocument:
         """Return all that the link's page shows. Raises the errors of `find_link`."""
         link = await self.find_link(session, shop)
-        plan, conflicts, failures = await asyncio.gather(
+        plan, conflicts, failures, syncs = await asyncio.gather(
             self._linker.fetch_plan(link.merchant, shop),
             self._linker.fetch_plan(link.merchant, shop, action="conflict"),
             self._linker.fetch_failures(link.merchant, shop),
+            self._linker.fetch_syncs(link.merchant, shop),
         )
         stale = [name for name in link.connections.values() if not session.can_act(name)]
         grant_path = self._build_sign_in_path(shop, Purpose.CONNECT)
@@ -90,6 +91,7 @@ class LinkReader:
             plan=plan,
             conflicts=conflicts.lines,
             failures=failures,
+            syncs=syncs.syncs,
             can_act=not stale,
             sign_ins=[SignInView(connection=name, url=self.build_prove_path(name)) for name in stale],
             grant_url=f"{grant_path}?{link.grant_query}" if link.missing_scopes else "",

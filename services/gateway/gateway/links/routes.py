@@ -27,12 +27,15 @@ from gateway.pages.session_forms import NOT_SIGNED_IN, SessionForms, describe_se
 from gateway.sessions.cookies import OPTIONAL_SESSION_COOKIE
 from gateway.sessions.sessions import Session, Sessions
 from linking.records import DATABASE_SIDE, SHOP_SIDE, STOCK, Side
+from linking.sync_modes import MODES, Scope
 from platform_sdk.errors import NotFoundError, RequestRejectedError
 
 NO_LINK = "there is no such link among yours"
 NO_SHOP = "there is no such connected shop among yours"
 LINKER_AWAY = "the linker, which keeps accounts in step, does not answer now; try again in a moment"
 MAX_NAME_LENGTH = 500
+SYNC_MODES = tuple(mode.name for mode in MODES.values() if mode.scope is not Scope.IDS)
+"""The modes of syncs that a page starts: those that need no ids."""
 
 _PROBLEMS = {
     401: "Nobody is signed in.",
@@ -98,6 +101,12 @@ def _build_retry(fields: Mapping[str, str]) -> Mapping[str, Any]:
     return {"reason": fields.get("reason") or None}
 
 
+def _build_sync(fields: Mapping[str, str]) -> Mapping[str, Any]:
+    if fields.get("mode") not in SYNC_MODES:
+        raise RequestRejectedError(400, f"the mode is {', '.join(SYNC_MODES[:-1])} or {SYNC_MODES[-1]}")
+    return {"mode": fields["mode"]}
+
+
 _BUTTONS = (
     _LinkButton(
         "approve",
@@ -128,6 +137,13 @@ _BUTTONS = (
         ("reason",),
     ),
     _LinkButton("book", Action.BOOK_SALES, "Say that all unbooked sales were booked on the side that counts"),
+    _LinkButton(
+        "syncs",
+        Action.SYNC_LINK,
+        "Have a link catch up",
+        _build_sync,
+        {"mode": f"What is read and written: {', '.join(SYNC_MODES)}"},
+    ),
     _LinkButton("pause", Action.PAUSE_LINK, "Pause a link"),
     _LinkButton("resume", Action.RESUME_LINK, "Read both sides of a paused link again"),
     _LinkButton("end", Action.END_LINK, "End a link for good"),
@@ -231,6 +247,7 @@ def _add_pages(routes: APIRouter, reader: LinkReader, sessions: Sessions) -> Non
                 "titles": reader.titles,
                 "sides": [str(side) for side in Side],
                 "stock": STOCK,
+                "sync_modes": SYNC_MODES,
                 "failures": _group_failures(document.failures.failures),
                 "form_token": sessions.build_form_token(session),
             }

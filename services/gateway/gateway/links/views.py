@@ -183,6 +183,24 @@ class LinkFailuresView(ResponseModel):
     outcomes: list[WriteCountView]
 
 
+class LinkSyncView(ResponseModel):
+    """A sync of a link: what it was to do, and what came of it."""
+
+    id: UUID
+    mode: str
+    state: str = Field(description="draft (waits for an approval), queued, running, success, failed or cancelled")
+    message: str | None = Field(description="What it waits for, or why it has failed")
+    requested_at: Timestamp
+    finished_at: Timestamp
+    figures: dict[str, int] = Field(description="What was written while it ran; empty before it has begun")
+
+
+class LinkSyncsView(ResponseModel):
+    """The latest syncs of a link, newest first."""
+
+    syncs: list[LinkSyncView]
+
+
 class SignInView(ResponseModel):
     """An account at which to sign in, and where."""
 
@@ -197,6 +215,7 @@ class LinkDocument(ResponseModel):
     plan: LinkPlanView
     conflicts: list[LinkLineView]
     failures: LinkFailuresView
+    syncs: list[LinkSyncView] = Field(description="The latest ones, newest first")
     can_act: bool = Field(description="The sign-ins at both accounts are fresh enough to change the link")
     sign_ins: list[SignInView] = Field(description="Where to sign in again before the link can be changed")
     grant_url: str = Field(description="Where the shop grants what is missing; empty where nothing is")

@@ -22,6 +22,11 @@ _READING = text("""
 SELECT coalesce(extract(epoch FROM now() - min(read_at)), 0) FROM sides JOIN links ON links.id = sides.link
 WHERE read_id IS NOT NULL AND links.state IN ('reading', 'draft', 'active')
 """)
+_FAILING = text("""
+SELECT count(*) FROM links l WHERE state = 'active' AND (
+    SELECT s.state FROM link_syncs s WHERE s.link = l.id AND s.state IN ('success', 'failed')
+    ORDER BY s.finished_at DESC LIMIT 1) = 'failed'
+""")
 
 
 async def load_counts(tx: AsyncConnection) -> LinkCounts:
@@ -33,4 +38,5 @@ async def load_counts(tx: AsyncConnection) -> LinkCounts:
         oldest_unplanned_seconds=float((await tx.execute(_UNPLANNED)).scalar_one()),
         oldest_unwritten_seconds=float((await tx.execute(_UNWRITTEN)).scalar_one()),
         longest_reading_seconds=float((await tx.execute(_READING)).scalar_one()),
+        failing=int((await tx.execute(_FAILING)).scalar_one()),
     )
