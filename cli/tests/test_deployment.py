@@ -38,7 +38,7 @@ def list_callers(folder: dict[str, str], hashes: dict[str, str]) -> set[str | No
 def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(named: dict[str, str]) -> None:
     folders = {part: deployment.select_for_part(part, named, with_sandbox=True) for part in deployment.SECRETS_BY_PART}
     accepted = {
-        "gateway": ("scheduler", "data-api", *FETCHERS, *WRITERS, "operator"),
+        "gateway": ("scheduler", "data-api", "linker", *FETCHERS, *WRITERS, "operator"),
         "scheduler": ("gateway", "operator"),
         "linker": ("gateway", "operator"),
     }
@@ -51,7 +51,7 @@ def test_with_the_secrets_of_a_part_a_service_can_be_called_as_that_part_alone(n
 def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
     keys = [value for name, value in named.items() if name.endswith(("_GATEWAY_KEY", "_SCHEDULER_KEY", "_LINKER_KEY"))]
 
-    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 7
+    assert len(set(keys)) == len(keys) == len([*FETCHERS, *WRITERS]) + 8
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_each_pair_has_a_key_of_its_own(named: dict[str, str]) -> None:
                 *("ENDPOINT_ENCRYPTION_KEYS", *LOGIN),
             },
         ),
-        ("linker", {"DATABASE_URL", "INTERNAL_KEY_HASHES", *LOGIN}),
+        ("linker", {"DATABASE_URL", "GATEWAY_KEY", "INTERNAL_KEY_HASHES", *LOGIN}),
         ("shopify-fetcher", {"GATEWAY_KEY", *LOGIN}),
         ("facebook-fetcher", {"GATEWAY_KEY", "FACEBOOK_APP_SECRET", *LOGIN}),
         ("phpmyadmin-fetcher", {"GATEWAY_KEY", *LOGIN}),

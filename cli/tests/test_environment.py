@@ -136,7 +136,7 @@ def test_only_the_data_api_knows_the_operators_keys_for_it_and_its_replica(secre
 def test_each_caller_is_known_by_its_own_key(secrets: dict[str, str]) -> None:
     env = build_environment(secrets)
     for service, setting, callers in (
-        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", *FETCHERS, *WRITERS)),
+        ("gateway", "GATEWAY_KEY", ("scheduler", "data-api", "linker", *FETCHERS, *WRITERS)),
         ("scheduler", "SCHEDULER_KEY", ("gateway",)),
         ("linker", "LINKER_KEY", ("gateway",)),
     ):

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from contracts.events import ConnectionChanged, SyncChanged, WriteCompleted
 from contracts.topics import CONNECTION_CHANGED, LINKER, RECORD_CHANGED, RECORDS_READ, SYNC_CHANGED, get_written_topic
 from database.pool import Database
-from linker.client import GatewayClient
+from linker.client import SyncClient
 from linker.handlers import ChangesHandler, ConnectionStateHandler, ReadsHandler, SyncStateHandler, WritesHandler
 from linker.metrics import LinkerMetrics
 from linker.routes.links import build_link_routes
@@ -61,7 +61,7 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
     reading = PeriodicTask("stalled reads", StalledReads(database.transaction).run_once, interval=30.0)
 
     http = await exit_stack.enter_async_context(httpx.AsyncClient(verify=settings.create_internal_tls_context()))
-    gateway = GatewayClient(http, settings.gateway_internal_url, settings.gateway_key.get_secret_value())
+    gateway = SyncClient(http, settings.gateway_internal_url, settings.gateway_key.get_secret_value())
     syncing = PeriodicTask("link syncs", LinkSyncRunner(database.transaction, gateway).run_once, interval=1.0)
 
     def wake() -> None:

@@ -27,7 +27,7 @@ class SyncRefusedError(Exception):
         self.is_disconnected = is_disconnected
 
 
-class GatewayClient:
+class SyncClient:
     """Calls the gateway's internal API at `url` with this service's `key`."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:

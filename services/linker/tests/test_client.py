@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.client import GatewayClient, SyncRefusedError
+from linker.client import SyncClient, SyncRefusedError
 from messaging.errors import UnavailableError
 
 CONNECTION = "odoo:acme.example.com/production"
@@ -24,7 +24,7 @@ async def ask(answer: httpx.Response | Exception, *products: str) -> tuple[Any, 
         return answer
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
-        sync = await GatewayClient(http, "http://gateway/", "k" * 32).request_sync(CONNECTION, products)
+        sync = await SyncClient(http, "http://gateway/", "k" * 32).request_sync(CONNECTION, products)
     return sync, requests[0]
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from linker.client import GatewayClient, SyncRefusedError
+from linker.client import SyncClient, SyncRefusedError
 from linker.store import link_syncs, links, plans, sides
 from linker.store.link_syncs import CANCELLED, DRAFT, FAILED, QUEUED, RUNNING, SUCCESS, LinkSync, SourceRead
 from linker.store.links import ACTIVE, LIVE, READING, Link
@@ -36,7 +36,7 @@ _STORED = ("storing", "success")
 class LinkSyncRunner:
     """Carries out the link syncs of all links."""
 
-    def __init__(self, transaction: Transaction, gateway: GatewayClient) -> None:
+    def __init__(self, transaction: Transaction, gateway: SyncClient) -> None:
         self._transaction = transaction
         self._gateway = gateway
 
