@@ -18,6 +18,8 @@ TEMPLATE_FIELDS = (
     "description_sale",
     "website_description",
     "is_published",
+    # Many databases have a field of this name of their own; links can be told to look at it.
+    "is_ready_for_sale",
     "default_code",
     "barcode",
     "list_price",

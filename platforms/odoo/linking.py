@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from linking.html_text import build_html
-from linking.records import PRODUCTS, STOCK, VARIANTS, DomainPreset, ExtractOptions, LinkedRecord, MatchKeys, Value
+from linking.records import (
+    DOMAIN_FIELDS,
+    PRODUCTS,
+    STOCK,
+    VARIANTS,
+    DomainPreset,
+    ExtractOptions,
+    LinkedRecord,
+    MatchKeys,
+    Value,
+)
 from linking.stock import count_whole_units
 from linking.values import convert_to_amount, convert_to_grams
 
@@ -53,6 +63,7 @@ def extract_record(
         children=tuple(_extract_variant(variant, record_id, body) for variant in body["variants"]),
         is_archived=not body["active"],
         is_in_domain=all(_meets(preset, body) for preset in options.domain),
+        lacking=tuple(name for preset in options.domain if (name := DOMAIN_FIELDS[preset]) not in body),
         currency=body["currency"],
     )
 
@@ -109,6 +120,4 @@ def _meets(preset: DomainPreset, body: Mapping[str, Any]) -> bool:
     """Return whether the product meets the condition; False where the database lacks the field."""
     if preset is DomainPreset.GOODS:
         return body["type"] in GOODS
-    if preset is DomainPreset.IS_READY_FOR_SALE:
-        return bool(body["x_fields"].get(preset))
-    return bool(body.get(preset))
+    return bool(body.get(DOMAIN_FIELDS[preset]))

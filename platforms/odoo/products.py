@@ -18,7 +18,7 @@ from platforms.odoo.field_values import (
 
 POUND, KILOGRAM = "lb", "kg"
 _PLAIN_FIELDS = ("description_sale", "default_code", "barcode", "list_price", "weight")
-_OPTIONAL_FIELDS = ("website_description", "is_published")
+_OPTIONAL_FIELDS = ("website_description", "is_published", "is_ready_for_sale")
 ImageKey = tuple[str, int]
 """The model and the id of the record that an image belongs to."""
 

@@ -409,7 +409,10 @@ def can_reach(overlay: str, source: str, target: str, port: int) -> bool:
 WITHIN = {
     ("ingress", "gateway", 5000),
     *((caller, "data-api", 5010) for caller in ("ingress", "operator", "doctor")),
-    *((caller, "gateway", 5001) for caller in ("scheduler", "data-api", "linker", *PLATFORM_SERVICES, "operator", "doctor")),
+    *(
+        (caller, "gateway", 5001)
+        for caller in ("scheduler", "data-api", "linker", *PLATFORM_SERVICES, "operator", "doctor")
+    ),
     *((caller, "gateway", 5000) for caller in ("operator", "doctor")),
     *((caller, "scheduler", 8080) for caller in ("gateway", "operator", "doctor")),
     *((caller, "linker", 8080) for caller in ("gateway", "operator", "doctor")),

@@ -47,6 +47,17 @@ class DomainPreset(StrEnum):
     GOODS = "goods"
 
 
+DOMAIN_FIELDS = {
+    DomainPreset.SALE_OK: "sale_ok",
+    DomainPreset.ACTIVE: "active",
+    DomainPreset.IS_READY_FOR_SALE: "is_ready_for_sale",
+    DomainPreset.IS_PUBLISHED: "is_published",
+    DomainPreset.WEBSITE_DESCRIPTION: "website_description",
+    DomainPreset.GOODS: "type",
+}
+"""The field of `product.template` that each condition looks at."""
+
+
 Value = Any
 """The value of a shared field, as JSON: a string, a boolean, a list, an object or None."""
 Values = Mapping[str, Value]
@@ -78,6 +89,8 @@ class LinkedRecord:
     is_archived: bool = False
     is_in_domain: bool = True
     """Whether the record may go out to the other side; False for an Odoo product that the link's domain excludes."""
+    lacking: tuple[str, ...] = ()
+    """The fields of Odoo that the link's domain looks at and the product's database has not."""
     currency: str | None = None
     """The ISO 4217 code of the record's amounts; None where the record does not tell (it is then the account's)."""
     option_values: Mapping[str, str] = field(default_factory=dict)

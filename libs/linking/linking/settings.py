@@ -1,6 +1,6 @@
 """The settings of a link: one declarative form, which pages, the command line and files share."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,16 +10,6 @@ from linking.fields import DEFAULT_RULES, FIELDS, Authority, Group, GroupRule, l
 from linking.planning import PlanRules
 from linking.records import DomainPreset, ExtractOptions, Side, SkuFormat
 from linking.stock import get_counting_side
-
-DOMAIN_FIELDS = {
-    DomainPreset.SALE_OK: "sale_ok",
-    DomainPreset.ACTIVE: "active",
-    DomainPreset.IS_READY_FOR_SALE: "is_ready_for_sale",
-    DomainPreset.IS_PUBLISHED: "is_published",
-    DomainPreset.WEBSITE_DESCRIPTION: "website_description",
-    DomainPreset.GOODS: "type",
-}
-"""The field of `product.template` that each preset looks at."""
 
 
 class OnShopifyDelete(StrEnum):
@@ -116,12 +106,3 @@ class LinkSettings(BaseModel):
     def build_extract_options(self) -> ExtractOptions:
         """Return what the platforms' `linking` modules must know of these settings."""
         return ExtractOptions(self.sku_format, self.odoo_domain)
-
-
-def list_missing_odoo_fields(settings: LinkSettings, odoo_fields: Collection[str]) -> tuple[str, ...]:
-    """Return the fields of `product.template` that the link's domain needs and the database lacks, in their order.
-
-    `odoo_fields` are the names of the fields that the database has.
-    """
-    needed = (DOMAIN_FIELDS[preset] for preset in settings.odoo_domain)
-    return tuple(name for name in needed if name not in odoo_fields)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from linking.fields import DEFAULT_RULES, Authority, Group, GroupRule
 from linking.records import DomainPreset, ExtractOptions, Side, SkuFormat
-from linking.settings import LinkSettings, list_missing_odoo_fields
+from linking.settings import LinkSettings
 
 
 def test_a_link_without_settings_has_the_defaults() -> None:
@@ -56,11 +56,3 @@ def test_a_rule_changes_what_it_names() -> None:
 def test_what_is_unknown_or_contradicts_itself_is_refused(form: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         LinkSettings.model_validate(form)
-
-
-def test_fields_that_the_database_lacks_are_named() -> None:
-    settings = LinkSettings(odoo_domain=(DomainPreset.SALE_OK, DomainPreset.IS_PUBLISHED, DomainPreset.GOODS))
-    assert list_missing_odoo_fields(settings, {"sale_ok", "type"}) == ("is_published",)
-    assert list_missing_odoo_fields(LinkSettings(odoo_domain=tuple(DomainPreset)), set()) == (
-        *("sale_ok", "active", "is_ready_for_sale", "is_published", "website_description", "type"),
-    )

@@ -137,21 +137,23 @@ def test_weights_in_pounds_are_the_same_in_grams() -> None:
         (DomainPreset.GOODS, {"type": "service"}),
         (DomainPreset.IS_PUBLISHED, {"is_published": False}),
         (DomainPreset.WEBSITE_DESCRIPTION, {"website_description": None}),
-        (DomainPreset.IS_READY_FOR_SALE, {"x_fields": {"is_ready_for_sale": False}}),
+        (DomainPreset.IS_READY_FOR_SALE, {"is_ready_for_sale": False}),
     ],
 )
 def test_a_product_that_does_not_meet_a_condition_is_not_in_the_domain(
     preset: DomainPreset, fields: dict[str, Any]
 ) -> None:
-    met = {"is_published": True, "website_description": "<p>x</p>", "x_fields": {"is_ready_for_sale": True}}
+    met = {"is_published": True, "website_description": "<p>x</p>", "is_ready_for_sale": True}
     assert extract(build_body(**met), *DomainPreset).is_in_domain
     assert not extract(build_body(**{**met, **fields}), *DomainPreset).is_in_domain
     assert extract(build_body(**{**met, **fields}), *(set(DomainPreset) - {preset})).is_in_domain
 
 
-def test_a_condition_on_a_field_that_the_database_lacks_is_not_met() -> None:
-    assert not extract(build_body(), DomainPreset.IS_PUBLISHED).is_in_domain
-    assert not extract(build_body(), DomainPreset.IS_READY_FOR_SALE).is_in_domain
+def test_a_condition_on_a_field_that_the_database_lacks_is_not_met_and_the_field_is_named() -> None:
+    record = extract(build_body(), DomainPreset.IS_PUBLISHED, DomainPreset.GOODS, DomainPreset.IS_READY_FOR_SALE)
+    assert (record.is_in_domain, record.lacking) == (False, ("is_published", "is_ready_for_sale"))
+    has_all = build_body(is_published=False, website_description=None, is_ready_for_sale=False)
+    assert extract(has_all, *DomainPreset).lacking == ()
 
 
 def test_other_resources_are_not_linked() -> None:

@@ -26,6 +26,7 @@ def encode_record(record: LinkedRecord) -> dict[str, Any]:
         "children": [encode_record(child) for child in record.children],
         "is_archived": record.is_archived,
         "is_in_domain": record.is_in_domain,
+        "lacking": list(record.lacking),
         "currency": record.currency,
         "bin": record.bin,
         "option_values": dict(record.option_values),
@@ -44,6 +45,8 @@ def decode_record(content: Mapping[str, Any]) -> LinkedRecord:
         children=tuple(decode_record(child) for child in content["children"]),
         is_archived=content["is_archived"],
         is_in_domain=content["is_in_domain"],
+        # Records that were stored by an older version do not tell.
+        lacking=tuple(content.get("lacking", ())),
         currency=content["currency"],
         bin=content["bin"],
         option_values=content["option_values"],

@@ -56,8 +56,18 @@ class SimulatedReader:
             )
             for variant in body["variants"]
         )
-        values = {name: value for name, value in body.items() if name not in ("variants", "archived")}
-        return LinkedRecord(PRODUCTS, record_id, values, children=children, is_archived=body.get("archived", False))
+        values = {name: value for name, value in body.items() if name not in ("variants", "archived", "lacking")}
+        lacking = tuple(body.get("lacking", ()))
+        is_archived = body.get("archived", False)
+        return LinkedRecord(
+            PRODUCTS,
+            record_id,
+            values,
+            children=children,
+            is_archived=is_archived,
+            is_in_domain=not lacking,
+            lacking=lacking,
+        )
 
     def extract_currency(self, resource: str, body: Mapping[str, Any]) -> str | None:
         return body["currency"] if resource == "account" else None

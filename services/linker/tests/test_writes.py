@@ -105,6 +105,16 @@ async def test_only_the_plan_that_a_person_has_seen_is_approved(world: LinkWorld
         await approve(world)
 
 
+async def test_a_draft_whose_domain_no_product_can_meet_says_so(world: LinkWorld) -> None:
+    world.odoo.put("o1", build_product("o1", "SKU-1", lacking=["is_ready_for_sale"]))
+    link = await world.draft_link()
+    assert link.reason is not None and link.reason.startswith("the database has no field is_ready_for_sale")
+    with pytest.raises(RequestRejectedError, match="no field is_ready_for_sale"):
+        await approve(world)
+    await world.change(world.odoo, "o1", build_product("o1", "SKU-1"))
+    await approve(world)
+
+
 async def test_an_edit_causes_one_write_and_its_echo_none(world: LinkWorld, writers: Writers) -> None:
     await link_pair(world)
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))

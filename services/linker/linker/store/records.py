@@ -98,6 +98,10 @@ _SET_MATCHED = text("""
 UPDATE side_records SET is_matched = true FROM unnest(CAST(:sides AS text[]), CAST(:ids AS text[])) AS done (side, id)
 WHERE link = :link AND side_records.side = done.side AND record_id = done.id
 """)
+_LIST_LACKING = text("""
+SELECT DISTINCT jsonb_array_elements_text(content->'lacking') AS field FROM side_records
+WHERE link = :link AND resource = 'products' AND content->'lacking' <> '[]' ORDER BY field
+""")
 _LOAD_KEYS = text("""
 SELECT side, record_id, variant_keys, is_in_domain FROM side_records
 WHERE link = :link AND resource = 'products' AND content IS NOT NULL
@@ -268,6 +272,11 @@ async def set_matched(tx: AsyncConnection, link: UUID, changed: ChangedRecords) 
 async def list_connected(tx: AsyncConnection, link: UUID, ids: RecordIds) -> set[tuple[str, str]]:
     """Return these records and all that a chain of shared keys and of pairs leads to."""
     return {(row.side, row.id) for row in await tx.execute(_LIST_CONNECTED, {"link": link, **_split(ids)})}
+
+
+async def list_lacking(tx: AsyncConnection, link: UUID) -> Sequence[str]:
+    """Return the fields that the link's domain looks at and its database of Odoo has not."""
+    return (await tx.execute(_LIST_LACKING, {"link": link})).scalars().all()
 
 
 async def load_keys(tx: AsyncConnection, link: UUID, ids: RecordIds | None) -> dict[Side, list[ProductKeys]]:

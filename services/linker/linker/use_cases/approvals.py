@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import parse_account, parse_platform
-from linker.store import connections, links, pairs, sides
+from linker.store import connections, links, pairs, records, sides
 from linker.store.links import ACTIVE, DRAFT, Link
 from linker.use_cases.link_events import publish_link
 from linking.records import PRODUCTS, Side
@@ -38,6 +38,8 @@ async def approve_draft(tx: AsyncConnection, link: Link, plan: int | None = None
     if link.state != DRAFT:
         raise RequestRejectedError(CONFLICT, f"the link is {link.state}: there is no draft to approve")
     await _check_scopes(tx, link)
+    if reason := await find_unusable_domain(tx, link):
+        raise RequestRejectedError(CONFLICT, reason)
     if plan is not None and plan != link.plan_number:
         raise RequestRejectedError(
             CONFLICT, f"the plan has changed since: look at plan {link.plan_number}, and approve that"
@@ -60,6 +62,17 @@ async def _check_scopes(tx: AsyncConnection, link: Link) -> None:
             f"the shop has not granted {', '.join(missing.scopes)}: the merchant opens {path} at the gateway, and"
             " agrees",
         )
+
+
+async def find_unusable_domain(tx: AsyncConnection, link: Link) -> str | None:
+    """Return why no product of the database can meet the link's domain; None if products can."""
+    lacking = await records.list_lacking(tx, link.id)
+    if not lacking:
+        return None
+    return (
+        f"the database has no field {', '.join(lacking)}, so that no product meets the link's odoo_domain: end the"
+        " link, and make it with another one"
+    )
 
 
 async def find_missing_grant(tx: AsyncConnection, link: Link) -> MissingGrant | None:

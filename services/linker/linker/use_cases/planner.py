@@ -14,6 +14,7 @@ from linker.pairing import change_pairs, list_stored_matches
 from linker.stock_plans import StockOfProduct, plan_stock_pair
 from linker.store import links, pairs, plans, records, sides, writes
 from linker.store.links import ACTIVE, DRAFT, LIVE, READING, Link
+from linker.use_cases.approvals import find_unusable_domain
 from linker.use_cases.link_events import publish_link
 from linker.use_cases.requests import WRITE_ATTEMPTS, request_writes
 from linking.matching import match_products
@@ -74,7 +75,8 @@ class LinkPlanner:
             planned, has_changed = await _plan(tx, link, (known[0].currency, known[1].currency))
             is_done = not has_more and planned < MAX_RECORDS
             if is_done and link.state == READING:
-                await links.set_state(tx, link.id, DRAFT if link.approved_number is None else ACTIVE)
+                state = DRAFT if link.approved_number is None else ACTIVE
+                await links.set_state(tx, link.id, state, await find_unusable_domain(tx, link))
                 log.info("link planned", link=str(link.id))
             if is_done:
                 await links.finish_approval(tx, link.id)
