@@ -4,6 +4,7 @@ What differs is listed, an approved draft is written, and then each edit is on t
 """
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 
 from linked_accounts import Linked, link_accounts
 from merchant_sync.demo.odoo_sandbox import SandboxDatabase
+from secret_search import read_logs
 from world import World, wait_until
 
 pytestmark = pytest.mark.integration
@@ -201,3 +203,38 @@ def test_a_product_that_is_archived_in_odoo_goes_off_sale_in_the_shop(linked: Li
     path = f"/{linked.shop}/products/{linked.products['A-8']}"
     wait_until(lambda: linked.world.control_sandbox("GET", path)["status"] == "DRAFT" or None, 60)
     linked.wait_until_idle()
+
+
+def test_a_removed_key_keeps_edits_waiting_and_a_new_one_lets_them_go(linked: Linked) -> None:
+    for key in linked.database.call_database("GET", "/keys")["keys"]:
+        linked.database.call_database("DELETE", f"/keys/{key['id']}")
+    wait_until(lambda: linked.world.read_state(linked.at_odoo.name) == "reauthorise" or None, 60)
+    linked.world.edit_product(linked.shop, linked.products["A-4"], title="While the key was gone")
+    linked.wait_for_lines({("While the key was gone", "title", "odoo")})
+    refused = linked.refuse("sync", "export_all_products", "--wait")
+    assert "reauthorise" in refused
+    assert linked.run("failures")["failures"] == []
+    key = linked.database.call_database("POST", "/keys", {"expires_in_seconds": 86_400})["key"]
+    credentials = {**linked.database.build_credentials(), "key": key}
+    answer = linked.browser.post("/odoo/connect", json=credentials, headers={"Accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: linked.list_odoo_titles()["A-4"] == "While the key was gone" or None, 60)
+    linked.wait_until_idle()
+    assert linked.run("sync", "export_all_products", "--wait")["state"] == "success"
+
+
+def test_an_odoo_that_comes_back_as_a_newer_version_is_written_to_by_its_own_api(linked: Linked) -> None:
+    numbers = count()
+
+    def is_adapted() -> bool | None:
+        title = f"Edit {next(numbers)} in the newer version"
+        linked.world.edit_product(linked.shop, linked.products["A-4"], title=title)
+        wait_until(lambda: linked.list_odoo_titles()["A-4"] == title or None, 60)
+        return "json2" in read_logs(linked.world)["odoo-writer"] or None
+
+    try:
+        linked.database.call("PUT", "/setup", {"version": 19})
+        wait_until(is_adapted, 240)
+        linked.wait_until_idle()
+    finally:
+        linked.database.call("PUT", "/setup", {})
