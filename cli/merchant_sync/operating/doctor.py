@@ -17,6 +17,7 @@ from merchant_sync.operating.checks import (
     disks,
     endpoints,
     kafka,
+    links,
     report_bad,
     services,
     settings,
@@ -48,6 +49,7 @@ def examine(access: Access, data_dir: Path, *, sample: int, on_progress: OnProgr
             "dead letters": lambda: backlog.check_dead_letters(access),
             "uploads": lambda: uploads.check(access),
             "disks": lambda: disks.check(access, data_dir),
+            "links": lambda: links.check(access),
             "connections": lambda: connections.check(access, sample=sample, on_progress=on_progress),
         }
         for subject, check in checks.items():
