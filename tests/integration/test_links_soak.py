@@ -3,6 +3,8 @@
 Products are few and edits many, so that edits meet each other, writes and kills. Each price is edited on one side
 alone, so the last edit of it must be what both have; titles are edited on both, and only have to agree. Sales and moves
 are counted: the shop must have both, and Odoo the moves.
+
+SOAK_EDITS is the number of edits, SOAK_SEED their seed, and SOAK_PAUSE the longest pause between two, in seconds.
 """
 
 import os
@@ -83,7 +85,10 @@ class Edits:
 def fail_now_and_then(linked: Linked, rng: random.Random) -> None:
     """Let some of the next calls of both platforms fail, each in a way of its own."""
     shopify = rng.choice([{"lost_answers": 1}, {"throttle_writes": 3}, {"fail_writes": 2}, {"internal_error_calls": 1}])
-    linked.world.set_faults(linked.shop, webhooks_dropped=0.1, webhooks_duplicated=1, **shopify)
+    late = rng.choice([0.0, 0.0, 3.0])
+    linked.world.set_faults(
+        linked.shop, webhooks_dropped=0.1, webhooks_duplicated=1, webhooks_delayed_seconds=late, **shopify
+    )
     odoo = rng.choice([{"concurrency_errors": 3}, {"hidden_calls": 1, "methods": ["write"]}, {"cut_calls": 1}])
     linked.database.call("PUT", "/faults", odoo)
 
@@ -122,6 +127,7 @@ def test_both_sides_agree_after_random_edits_kills_and_faults(
 ) -> None:
     linked, world = linked_for_edits, linked_for_edits.world
     seed, count = int(os.environ.get("SOAK_SEED", "20261201")), int(os.environ.get("SOAK_EDITS", "250"))
+    pause = float(os.environ.get("SOAK_PAUSE", "0.3"))
     rng = random.Random(seed)
     edits = Edits(linked, find_templates(linked), find_variants(linked), random.Random(seed + 1))
     began = time.monotonic()
@@ -131,7 +137,7 @@ def test_both_sides_agree_after_random_edits_kills_and_faults(
             if number % 10 == 0:
                 fail_now_and_then(linked, rng)
             edits.make_one()
-            time.sleep(rng.uniform(0.0, 0.3))
+            time.sleep(rng.uniform(0.0, pause))
         kills = killing.result()
     edited = time.monotonic()
     world.set_faults(linked.shop)

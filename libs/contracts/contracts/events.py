@@ -710,7 +710,7 @@ class KeysChanged(Event):
 
 
 class LinkChanged(Event):
-    """The full state of the link of a shop. Published by the linker, for whoever shows links.
+    """The full state of the link of a shop. Published by the linker; read by the data API, and by whoever shows links.
 
     A link keeps a shop and a database of Odoo of one merchant in step. A shop has one link at most. The topic is
     compacted, and its key is the shop's connection. Idempotency key: (`connection`, `revision`).

@@ -222,6 +222,7 @@ def _build_feed_topics(writer: tuple[str, ...]) -> Iterator[Topic]:
         compact=True,
         description="the full state of a shop's link with a database of Odoo",
         producers=(LINKER,),
+        observers=(DATA_API,),
         events=(LinkChanged,),
     )
 

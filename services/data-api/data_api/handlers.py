@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from contracts.events import ConnectionChanged, DataStored, KeysChanged, SyncChanged
+from contracts.events import ConnectionChanged, DataStored, KeysChanged, LinkChanged, SyncChanged
 from contracts.feed_cursors import FeedCursor
 from contracts.headers import FEED_CURSOR
-from contracts.topics import CONNECTION_CHANGED, DATA_STORED, KEY_CHANGED, RECORD_CHANGED, SYNC_CHANGED
+from contracts.topics import CONNECTION_CHANGED, DATA_STORED, KEY_CHANGED, LINK_CHANGED, RECORD_CHANGED, SYNC_CHANGED
 from data_api.tables.state import KnownState
 from messaging.message_checks import check_subject
 from messaging.topic_reader import Headers, TopicSubscription
@@ -36,6 +36,11 @@ def list_subscriptions(
         check_subject(SYNC_CHANGED, key, event)
         state.apply_syncs(event, body or b"")
 
+    def handle_link(key: str, body: bytes | None, _headers: Headers) -> None:
+        event = LinkChanged.model_validate_json(body or b"")
+        check_subject(LINK_CHANGED, key, event)
+        state.apply_link(event)
+
     def handle_stored(key: str, body: bytes | None, _headers: Headers) -> None:
         event = DataStored.model_validate_json(body or b"")
         check_subject(DATA_STORED, key, event)
@@ -49,6 +54,7 @@ def list_subscriptions(
         TopicSubscription(CONNECTION_CHANGED, handle_connection, from_beginning=True),
         TopicSubscription(KEY_CHANGED, handle_keys, from_beginning=True),
         TopicSubscription(SYNC_CHANGED, handle_syncs, from_beginning=True),
+        TopicSubscription(LINK_CHANGED, handle_link, from_beginning=True),
         TopicSubscription(DATA_STORED, handle_stored, from_beginning=False),
         TopicSubscription(RECORD_CHANGED, handle_change, from_beginning=False),
     ]

@@ -97,6 +97,19 @@ class RefreshAnswer(BaseModel):
     sync_url: str = Field(examples=["/v1/syncs/6f1f5b0e-6c4b-4a37-9a54-0b8d5c9c2f11"])
 
 
+class LinkAnswer(BaseModel):
+    """A link that keeps the connection in step with another one."""
+
+    platform: str = Field(description="The platform of the other connection.", examples=["another-platform"])
+    state: Literal["reading", "draft", "active", "paused"] = Field(
+        description="`active`: each change is written to the other side. `draft`: a person has to approve the plan."
+    )
+    pairs: dict[str, int] = Field(
+        description="How many pairs of products there are, by their state.", examples=[{"linked": 118, "error": 2}]
+    )
+    planned_fields: int = Field(description="How many fields are to be written to either side.")
+
+
 class ConnectionAnswer(BaseModel):
     """A merchant's connection to a platform."""
 
@@ -119,6 +132,7 @@ class ConnectionAnswer(BaseModel):
     )
     open_sync: UUID | None = Field(description="The full sync that is under way; null if there is none.")
     sign_in_url: str | None = Field(description="Where to sign in again, if that is needed.")
+    links: list[LinkAnswer] = Field(description="The links of the connection with others.")
 
 
 class ConnectionListAnswer(BaseModel):

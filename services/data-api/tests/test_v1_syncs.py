@@ -2,12 +2,13 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from api_builders import ACME, NOW_MS, OPERATOR_KEY, OTHER, make_connection, make_sync, make_syncs
+from api_builders import ACME, MERCHANT, NOW_MS, OPERATOR_KEY, OTHER, make_connection, make_sync, make_syncs
+from contracts.events import LinkChanged
 from data_api.client.gateway import RefreshRefusal, RefreshRefusedError, RequestedSync
 from data_api.routes.v1 import syncs
 from data_api.use_cases import connection_reads
@@ -35,6 +36,7 @@ async def test_a_connection_is_shown_with_what_is_stored_of_it(v1: V1) -> None:
         "records": {"orders": 2, "products": 2},
         "open_sync": None,
         "sign_in_url": None,
+        "links": [],
     }
     await v1.feed.write("9", {})
     assert (await v1.get("")).json()["records"] == {"orders": 2, "products": 3}
@@ -47,6 +49,30 @@ async def test_a_connection_that_needs_a_sign_in_says_where(v1: V1) -> None:
     connection = (await v1.get("")).json()
     assert connection["sign_in_url"] == "https://connect.example/connections/shop-platform%3Aacme.example"
     assert connection["open_sync"] == str(sync.sync_id)
+
+
+def make_link(**fields: Any) -> LinkChanged:
+    defaults: dict[str, Any] = {"odoo": "books:acme.example/db", "link_id": UUID(int=1), "merchant": MERCHANT}
+    values = {"connection": ACME, "revision": 1, "state": "active", "pairs": {"linked": 7}, "planned_fields": 2}
+    return LinkChanged(**{**defaults, **values, **fields})
+
+
+async def test_the_links_of_a_connection_are_shown_without_the_other_accounts_name(v1: V1) -> None:
+    v1.state.apply_connection(make_connection("books:acme.example/db"))
+    v1.state.apply_link(make_link(reason="books:acme.example/db: the account was detached"))
+    link = {"platform": "books", "state": "active", "pairs": {"linked": 7}, "planned_fields": 2}
+    assert (await v1.get("")).json()["links"] == [link]
+    assert "acme.example/db" not in (await v1.get("")).text
+    path = "/v1/connections/books%3Aacme.example%2Fdb"
+    assert (await v1.get(path, key=OPERATOR_KEY)).json()["links"] == [{**link, "platform": "shop-platform"}]
+    v1.state.apply_link(make_link(revision=1, state="paused"))
+    assert (await v1.get("")).json()["links"] == [link], "an older event changes nothing"
+    v1.state.apply_link(make_link(revision=2, merchant=UUID(int=9), state="paused"))
+    assert (await v1.get("")).json()["links"] == [], "the link of a former owner is not shown"
+    v1.state.apply_link(make_link(revision=3, odoo="books:other.example/db"))
+    assert (await v1.get(path, key=OPERATOR_KEY)).json()["links"] == []
+    v1.state.apply_link(make_link(revision=4, state="ended"))
+    assert (await v1.get("")).json()["links"] == []
 
 
 async def test_a_key_lists_its_own_connections_page_by_page(v1: V1) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contracts.events import ConnectionChanged, DataStored, KeysChanged, SyncChanged
+from contracts.events import ConnectionChanged, DataStored, KeysChanged, LinkChanged, SyncChanged
 from contracts.feed_cursors import FeedCursor
 from data_api.tables.connections import ConnectionTable
 from data_api.tables.feed_heads import FeedHeadTable
 from data_api.tables.keys import KeyTable
+from data_api.tables.links import LinkTable
 from data_api.tables.signals import Signal, SignalTable
 from data_api.tables.syncs import SyncTable
 from data_api.tables.uploads import UploadTable
@@ -26,12 +27,14 @@ class KnownState:
     keys: KeyTable = field(default_factory=KeyTable)
     feed_heads: FeedHeadTable = field(default_factory=FeedHeadTable)
     uploads: UploadTable = field(default_factory=UploadTable)
+    links: LinkTable = field(default_factory=LinkTable)
     _changes: SignalTable = field(default_factory=SignalTable)
     _feed_changes: SignalTable = field(default_factory=SignalTable)
     _changed: set[str] = field(default_factory=set)
 
     def watch(self, connection: str) -> Signal:
-        """Return a signal that completes with the next change of the connection: its state, syncs, keys or data.
+        """Return a signal that completes with the next change of the connection: its state, syncs, keys, links or
+        data.
 
         Take it before looking, and wait for it with `wait_for_signals`.
         """
@@ -65,6 +68,11 @@ class KnownState:
         """Store the states of a connection's syncs; `body` is the event as JSON."""
         if self.syncs.apply(event, body):
             self._changes.notify(event.connection)
+
+    def apply_link(self, event: LinkChanged) -> None:
+        """Store the state of a link."""
+        for connection in self.links.apply(event):
+            self._changes.notify(connection)
 
     def apply_stored(self, event: DataStored) -> None:
         """Store which snapshot is in the bucket."""

@@ -1,6 +1,7 @@
 """Connections: what is stored of them, how old it is, and what is under way."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from urllib.parse import quote
 
@@ -87,6 +88,7 @@ class _ConnectionView:
             "records": counted.records if counted is not None else {},
             "open_sync": summary.open_full_sync if summary is not None else None,
             "sign_in_url": self._build_sign_in_url(connection),
+            "links": [asdict(link) for link in self.reads.state.links.list_links(name, connection.merchant)],
         }
 
     def _build_sign_in_url(self, connection: ConnectionChanged) -> str | None:
