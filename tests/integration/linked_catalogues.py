@@ -106,6 +106,11 @@ class Catalogues:
             if len(both) == 2 and both["shopify"][field] != both["odoo"][field]
         }
 
+    def count_writes(self) -> Counter[str]:
+        """Return how many writes each side needs: of products, of variants, and of new products."""
+        changed = {(name, one.target) for (name, _), one in self.list_differences().items()}
+        return Counter(target for _, target in changed) + Counter({OTHER[side]: ALONE[side] for side in ALONE})
+
     def build_expected(self, side: str) -> list[Product]:
         """Return what a side must have once both are in step. What could not be matched is as it was."""
         kept = [one for one in self.products[side] if one["sku"] not in self.pairs]
