@@ -106,6 +106,26 @@ class Linked:
         written = sum(count for name, count in calls.items() if name.rpartition(".")[2] in ("write", "create", "load"))
         return sum(shop.values()), written
 
+    def load_sync(self, sync: str) -> dict[str, Any]:
+        """Return a sync of the link."""
+        (found,) = (one for one in self.run("syncs") if one["id"] == sync)
+        return dict(found)
+
+    def wait_for_sync(self, sync: str) -> dict[str, Any]:
+        """Wait until a sync of the link has ended with success; return it."""
+
+        def find_ended() -> dict[str, Any] | None:
+            found = self.load_sync(sync)
+            return found if found["state"] in ("success", "failed", "cancelled") else None
+
+        ended = wait_until(find_ended, 120)
+        assert ended["state"] == "success", ended
+        return ended
+
+    def count_outcomes(self) -> dict[tuple[str, str], int]:
+        """Return the numbers of the link's writes by side and state."""
+        return {(one["side"], one["state"]): one["number"] for one in self.run("failures")["outcomes"]}
+
     def wait_until_idle(self) -> None:
         """Wait until nothing is planned any more, and no write is open."""
         sql = "SELECT count(*) FROM linker.writes WHERE state = 'open'"

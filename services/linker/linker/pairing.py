@@ -2,11 +2,12 @@
 
 A pair stays as long as both records are there. When one is gone, the pair is unlinked and kept: its other record is not
 exported again, while a new record with the same key is matched anew. A record without a counterpart is a pair with the
-id of one side alone, so that it is listed and can be exported.
+id of one side alone, so that it is listed and can be exported. Once it is matched it stays the same pair, with what was
+written to make its counterpart.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from linking.matching import MatchResult, ProductMatch, StoredMatch
@@ -43,11 +44,13 @@ class StoredPair:
 
 @dataclass
 class PairChanges:
-    """How stored pairs change, in this order: deleted, unlinked (with the reason), linked again, and inserted."""
+    """How stored pairs change, in this order: deleted, unlinked (with the reason), linked again, completed with the
+    record that was missing, and inserted."""
 
     deleted: list[UUID] = field(default_factory=list)
     unlinked: dict[UUID, str] = field(default_factory=dict)
     relinked: list[UUID] = field(default_factory=list)
+    completed: list[StoredPair] = field(default_factory=list)
     inserted: list[StoredPair] = field(default_factory=list)
 
 
@@ -112,6 +115,7 @@ def _change(
 ) -> dict[tuple[str, str], UUID]:
     """Add how the pairs of one resource change; return the ids of all matched ones by both records."""
     matched, single = dict[tuple[str, str], UUID](), set[tuple[Side, str]]()
+    incomplete = dict[tuple[Side, str], StoredPair]()
     in_match = {(side, record) for pair in wanted.matched for side, record in zip(Side, pair, strict=True)}
     for pair in stored:
         both = (pair.shopify_id, pair.odoo_id)
@@ -123,10 +127,18 @@ def _change(
             single |= {(side, record) for side in Side if (record := pair.get_id(side)) is not None}
         else:
             changes.deleted.append(pair.id)
+            ids = [(side, record) for side in Side if (record := pair.get_id(side)) is not None]
+            incomplete |= {ids[0]: pair} if len(ids) == 1 else {}
     for both_ids in sorted(wanted.matched):
         if both_ids not in matched:
-            matched[both_ids] = (new := uuid4())
-            changes.inserted.append(StoredPair(new, resource, product_pair, *both_ids, LINKED))
+            new = StoredPair(uuid4(), resource, product_pair, *both_ids, LINKED)
+            present = next((incomplete[ref] for ref in zip(Side, both_ids, strict=True) if ref in incomplete), None)
+            if present is not None:
+                changes.deleted.remove(present.id)
+                changes.completed.append(replace(new, id=present.id))
+            else:
+                changes.inserted.append(new)
+            matched[both_ids] = present.id if present is not None else new.id
     for side, records in wanted.single.items():
         for record in sorted(set(records)):
             if (side, record) not in single:

@@ -212,6 +212,25 @@ async def test_a_sync_of_a_draft_waits_for_the_approval(world: LinkWorld, writer
     assert (await syncs.read(sync)).message is None
 
 
+async def test_a_sync_of_a_draft_waits_for_the_conflicts_that_the_approval_decides(
+    world: LinkWorld, writers: Writers, syncs: SyncWorld
+) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp"))
+    world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    world.shopify.put("s2", build_product("s2", "SKU-2", "Chair"))
+    await world.draft_link()
+    sync = await syncs.wish(REGULAR)
+    assert await syncs.run_to(sync) == "draft"
+    await approve(world)
+    title, creation = await writers.pop()
+    assert (title["operation"], creation["operation"]) == ("update", "create")
+    await writers.answer(creation, record="o2")
+    assert await syncs.run_to(sync) == "running"
+    await writers.answer(title)
+    assert await syncs.run_to(sync) == "success"
+    assert (await syncs.read(sync)).figures["written"] == 2
+
+
 async def test_a_refused_write_is_an_error_of_the_sync_and_does_not_fail_it(
     world: LinkWorld, writers: Writers, syncs: SyncWorld
 ) -> None:

@@ -417,6 +417,40 @@ async def test_a_product_that_a_side_lacks_is_made_once_and_found_by_its_sku(
     assert await world.list_lines() == []
 
 
+async def test_products_that_were_made_are_remembered_and_wait_for_an_approval_when_they_are_many(
+    world: LinkWorld, writers: Writers
+) -> None:
+    for number in range(60):
+        world.shopify.put(f"s{number}", build_product(f"s{number}", f"SKU-{number}"))
+        world.odoo.put(f"o{number}", build_product(f"o{number}", f"SKU-{number}"))
+    await world.draft_link()
+    await approve(world)
+    for number in range(100, 150):
+        await world.change(world.shopify, f"s{number}", build_product(f"s{number}", f"SKU-{number}"))
+        (request,) = await writers.pop()
+        await writers.answer(request, record=f"o{number}", values={})
+        await world.change(world.odoo, f"o{number}", build_product(f"o{number}", f"SKU-{number}"))
+    assert await list_states(world) == ["applied"] * 50
+    await world.change(world.shopify, "s200", build_product("s200", "SKU-200"))
+    assert await writers.pop() == []
+    assert "51 of 111 products within an hour" in ((await world.get_link()).reason or "")
+
+
+async def test_a_product_that_is_there_before_its_writer_has_answered_is_not_made_again(
+    world: LinkWorld, writers: Writers
+) -> None:
+    await link_pair(world)
+    await world.change(world.shopify, "s2", build_product("s2", "SKU-2"))
+    (request,) = await writers.pop()
+    assert request["operation"] == "create"
+    await world.change(world.odoo, "o2", build_product("o2", "SKU-2", "Lamp of oak"))
+    await make_due(world)
+    assert await writers.pop() == []
+    assert await list_states(world) == ["unchanged"]
+    await world.plan()
+    assert await world.list_lines() == [("title", "conflict", "first_match", "shopify")]
+
+
 @pytest.mark.parametrize("settings", [{"create_in": ["shopify"]}, {"create_in": []}])
 async def test_a_link_makes_products_only_where_it_says(
     world: LinkWorld, writers: Writers, settings: dict[str, Any]

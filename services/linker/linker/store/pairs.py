@@ -39,6 +39,13 @@ UPDATE pairs SET state = 'linked', reason = NULL, is_planned = product_pair IS N
     shopify_base = '{}', odoo_base = '{}', shopify_archived = NULL, odoo_archived = NULL, failed_write = NULL
 WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
+_COMPLETE = text("""
+UPDATE pairs SET shopify_id = new.shopify_id, odoo_id = new.odoo_id, odoo_model = new.model, state = 'linked',
+    reason = NULL, is_planned = product_pair IS NOT NULL, failed_write = NULL
+FROM unnest(CAST(:ids AS uuid[]), CAST(:shopify_ids AS text[]), CAST(:models AS text[]), CAST(:odoo_ids AS text[]))
+    AS new (id, shopify_id, model, odoo_id)
+WHERE pairs.id = new.id
+""")
 _INSERT = text("""
 INSERT INTO pairs (id, link, resource, product_pair, shopify_id, odoo_model, odoo_id, state, reason, is_planned)
 SELECT id, :link, resource, product_pair, shopify_id, CASE WHEN odoo_id IS NOT NULL THEN model END, odoo_id, state,
@@ -211,6 +218,9 @@ async def apply(tx: AsyncConnection, link: UUID, changes: PairChanges) -> None:
         await tx.execute(_UNLINK, {"ids": list(changes.unlinked), "reasons": list(changes.unlinked.values())})
     if changes.relinked:
         await tx.execute(_RELINK, {"ids": changes.relinked})
+    if changes.completed:
+        columns = _build_columns(changes.completed)
+        await tx.execute(_COMPLETE, {name: columns[name] for name in ("ids", "shopify_ids", "models", "odoo_ids")})
     if changes.inserted:
         await tx.execute(_INSERT, {"link": link, **_build_columns(changes.inserted)})
 

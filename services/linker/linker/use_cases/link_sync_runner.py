@@ -7,7 +7,8 @@
 | write | what was decided up to then has been written, or has failed: the sync is a `success` |
 
 While the link is a draft, a sync with anything to write is a `draft` too: it goes on once a person has approved the
-plan. What has to be done next is seen in the database at each step, so a kill loses nothing.
+plan, and then waits for all that was approved. What has to be done next is seen in the database at each step, so a kill
+loses nothing.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -114,8 +115,12 @@ async def _go_on(tx: AsyncConnection, link: Link, sync: LinkSync) -> bool:
             return True
         if not await _is_planned(tx, link, reads):
             return False
-        number = link.plan_number
-        await link_syncs.set_plan_number(tx, sync, number)
+        number = await _set_number(tx, link, sync)
+    elif sync.state == DRAFT and link.state == ACTIVE:
+        # The approval has decided conflicts, with a number above the draft's.
+        if not await link_syncs.is_planned(tx, link.id):
+            return False
+        number = await _set_number(tx, link, sync)
     if link.state == READING:
         return False
     unwritten = await link_syncs.count_unwritten(tx, link.id, sync.mode.targets, number)
@@ -125,6 +130,12 @@ async def _go_on(tx: AsyncConnection, link: Link, sync: LinkSync) -> bool:
         return True
     await _set_waiting(tx, link, sync)
     return False
+
+
+async def _set_number(tx: AsyncConnection, link: Link, sync: LinkSync) -> int:
+    """Let a sync wait for everything that is decided up to now, and return the number of that."""
+    await link_syncs.set_plan_number(tx, sync, link.plan_number)
+    return link.plan_number
 
 
 async def _is_planned(tx: AsyncConnection, link: Link, reads: list[SourceRead]) -> bool:

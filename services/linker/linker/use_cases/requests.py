@@ -58,12 +58,24 @@ async def request_writes(tx: AsyncConnection, link_id: UUID, attempts: int = WRI
         log.warning("link held", link=str(link.id), reason=reason)
         return True
     await writes.insert(tx, link.id, new)
-    due = await writes.lock_due(tx, link.id, 2 * MAX_OPEN)
+    due = await _end_made(tx, await writes.lock_due(tx, link.id, 2 * MAX_OPEN))
     hopeless = [write for write in due if write.failures >= attempts]
     for write in hopeless:
         await give_up(tx, write, writes.FAILED, RUN_FAILED, "nothing came of it after many attempts")
     await _send(tx, link, [write for write in due if write.failures < attempts])
     return bool(hopeless)
+
+
+async def _end_made(tx: AsyncConnection, due: Sequence[Write]) -> list[Write]:
+    """End the writes of products that are there by now, whoever has made them; return the others.
+
+    Requested again, one that a person has made would be made a second time.
+    """
+    made = [write for write in due if write.operation == CREATE and write.record is not None]
+    for write in made:
+        await writes.end(tx, write, writes.UNCHANGED, reason_code=None, message=None, calls=0, points=0)
+    await pairs.mark_pairs_unplanned(tx, [write.pair for write in made])
+    return [write for write in due if write not in made]
 
 
 async def _list_new(tx: AsyncConnection, link: Link, *, of_stock: bool) -> list[NewWrite]:
