@@ -26,7 +26,7 @@ class ReferenceFinder:
 
     def __init__(self, session: WritingSession) -> None:
         self._session = session
-        self._categories: list[Row] = []
+        self._categories: dict[int, Row] = {}
         self._tags: list[Row] = []
 
     async def load(self, product_types: Iterable[Value], tags: Iterable[Value]) -> None:
@@ -36,7 +36,7 @@ class ReferenceFinder:
         if texts or any(one is None for one in product_types):
             domain = [("name", "in", sorted({*texts, ROOT_CATEGORY}))]
             async for rows in list_pages(self._session, CATEGORY, domain, ("id", "name", "parent_id")):
-                self._categories += rows
+                self._categories |= {row["id"]: row for row in rows}
         self._tags += await find_by_name(self._session, TAG, names, ("id", "name"))
 
     async def find_category(self, product_type: Value) -> int | bool:
@@ -45,20 +45,19 @@ class ReferenceFinder:
         Raises RefusedWriteError for a name that several categories have, or that would be read as another one.
         """
         name = product_type.strip() if isinstance(product_type, str) else ""
-        root = next(
-            (row["id"] for row in self._categories if row["name"] == ROOT_CATEGORY and not row["parent_id"]), False
-        )
+        known = self._categories.values()
+        root = next((row["id"] for row in known if row["name"] == ROOT_CATEGORY and not row["parent_id"]), False)
         if not name:
             return root
         if CATEGORY_SEPARATOR in name or name == ROOT_CATEGORY:
             raise RefusedWriteError(f"no category of Odoo can have the name {name!r}")
-        found = [row["id"] for row in self._categories if row["name"].strip() == name]
+        found = [row["id"] for row in known if row["name"].strip() == name]
         if len(found) > 1:
             raise RefusedWriteError(f"{len(found)} categories of Odoo have the name {name!r}")
         if found:
             return int(found[0])
         (number,) = await create_records(self._session, CATEGORY, [{"name": name, "parent_id": root}])
-        self._categories.append({"id": number, "name": name, "parent_id": root})
+        self._categories[number] = {"id": number, "name": name, "parent_id": root}
         return number
 
     async def find_tags(self, tags: Value, present: Collection[int] = ()) -> list[int]:

@@ -216,6 +216,13 @@ async def test_one_that_is_refused_stops_no_other(simulated: Any) -> None:
     assert [one.outcome for one in await simulated.write(*sent)] == [APPLIED, REFUSED, APPLIED]
 
 
+async def test_products_of_one_type_are_made_in_one_batch(simulated: Any) -> None:
+    first = create()
+    others = [change(create(), product_type=first.fields["product_type"]) for _ in range(2)]
+    results = await simulated.write(first, *others)
+    assert [(one.outcome, one.message) for one in results] == [(APPLIED, None)] * 3
+
+
 async def test_the_right_to_make_products_is_needed(simulated: Any) -> None:
     simulated.state.set_denied_rights(DATABASE, {TEMPLATE: ["create"]})
     (result,) = await simulated.write(create(fields={"title": "Cap"}, variants=({"sku": "cap"},)))
