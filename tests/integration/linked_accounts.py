@@ -118,7 +118,7 @@ class Linked:
             found = self.load_sync(sync)
             return found if found["state"] in ("success", "failed", "cancelled") else None
 
-        ended = wait_until(find_ended, 120)
+        ended = wait_until(find_ended, 300)
         assert ended["state"] == "success", ended
         return ended
 
