@@ -736,6 +736,11 @@ class LinkChanged(Event):
     planned_fields: int = 0
     """The number of fields that a link sync would write."""
 
+    @property
+    def connections(self) -> tuple[str, str]:
+        """The shop and the database."""
+        return self.connection, self.odoo
+
 
 class WriteRequested(Event):
     """A request to write fields of one record at a platform.

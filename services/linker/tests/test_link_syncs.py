@@ -212,6 +212,20 @@ async def test_a_sync_of_a_draft_waits_for_the_approval(world: LinkWorld, writer
     assert (await syncs.read(sync)).message is None
 
 
+async def test_a_sync_of_a_draft_that_has_conflicts_alone_waits_for_the_approval(
+    world: LinkWorld, writers: Writers, syncs: SyncWorld
+) -> None:
+    world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp"))
+    world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
+    await world.draft_link()
+    sync = await syncs.wish(REGULAR)
+    assert await syncs.run_to(sync) == "draft"
+    await approve(world)
+    (request,) = await writers.pop()
+    await writers.answer(request)
+    assert await syncs.run_to(sync) == "success"
+
+
 async def test_a_sync_of_a_draft_waits_for_the_conflicts_that_the_approval_decides(
     world: LinkWorld, writers: Writers, syncs: SyncWorld
 ) -> None:

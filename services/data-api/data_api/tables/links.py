@@ -38,13 +38,14 @@ class LinkTable:
         stored = self._links.get(event.connection)
         if stored is not None and event.revision <= stored.revision:
             return ()
-        changed = {event.connection, event.odoo}
+        shop, database = event.connections
+        changed = {shop, database}
         if stored is not None:
-            changed.add(stored.odoo)
-            self._shops[stored.odoo].discard(event.connection)
-        self._links[event.connection] = event
+            changed.update(stored.connections)
+            self._shops[stored.connections[1]].discard(shop)
+        self._links[shop] = event
         if event.state != ENDED:
-            self._shops[event.odoo].add(event.connection)
+            self._shops[database].add(shop)
         return tuple(sorted(changed))
 
     def list_links(self, connection: str, merchant: UUID | None) -> list[LinkSummary]:
@@ -59,5 +60,5 @@ class LinkTable:
 
 
 def _summarise(event: LinkChanged, connection: str) -> LinkSummary:
-    other = event.odoo if connection == event.connection else event.connection
+    (other,) = (one for one in event.connections if one != connection)
     return LinkSummary(parse_platform(other), event.state, event.pairs, event.planned_fields)

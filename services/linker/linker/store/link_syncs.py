@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.events import SyncState
 from linker.write_requests import SENT_ACTIONS
+from linking.planning import Action
 from linking.records import Side
 from linking.sync_modes import MODES, SyncMode
 
@@ -103,12 +104,12 @@ _IS_PLANNED = text("""
 SELECT NOT EXISTS (SELECT FROM side_records r WHERE r.link = :link AND NOT r.is_matched)
    AND NOT EXISTS (SELECT FROM pairs p WHERE p.link = :link AND NOT p.is_planned)
 """)
-_COUNT_UNWRITTEN = text(f"""
+_COUNT_UNWRITTEN = text("""
 SELECT (SELECT count(*) FROM writes w WHERE w.link = :link AND w.state = 'open' AND w.side = ANY(:targets)
             AND w.plan_number <= :number)
      + (SELECT count(*) FROM plan_lines l JOIN pairs p ON p.id = l.pair
         WHERE l.link = :link AND l.target = ANY(:targets) AND p.plan_number <= :number
-          AND l.action IN ({", ".join(f"'{action}'" for action in SENT_ACTIONS)})
+          AND l.action = ANY(:actions)
           AND NOT EXISTS (SELECT FROM writes w WHERE w.pair = l.pair AND w.side = l.target
                           AND w.plan_number = p.plan_number))
 """)
@@ -254,9 +255,15 @@ async def is_planned(tx: AsyncConnection, link: UUID) -> bool:
     return bool((await tx.execute(_IS_PLANNED, {"link": link})).scalar_one())
 
 
-async def count_unwritten(tx: AsyncConnection, link: UUID, targets: Sequence[Side], number: int) -> int:
-    """Return how much that was decided up to this number is still to be written to these sides."""
-    values = {"link": link, "targets": list(targets), "number": number}
+async def count_unwritten(
+    tx: AsyncConnection, link: UUID, targets: Sequence[Side], number: int, *, with_conflicts: bool
+) -> int:
+    """Return how much that was decided up to this number is still to be written to these sides.
+
+    An approval would also write the conflicts that somebody may decide: those are counted `with_conflicts`.
+    """
+    actions = [*SENT_ACTIONS, *((Action.CONFLICT.value,) if with_conflicts else ())]
+    values = {"link": link, "targets": list(targets), "number": number, "actions": actions}
     return int((await tx.execute(_COUNT_UNWRITTEN, values)).scalar_one())
 
 

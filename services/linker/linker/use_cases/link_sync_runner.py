@@ -21,6 +21,7 @@ from linker.client import SyncClient, SyncRefusedError
 from linker.store import link_syncs, links, plans, sides
 from linker.store.link_syncs import CANCELLED, DRAFT, FAILED, QUEUED, RUNNING, SUCCESS, LinkSync, SourceRead
 from linker.store.links import ACTIVE, LIVE, READING, Link
+from linker.store.links import DRAFT as LINK_DRAFT
 from linker.use_cases.approvals import retry_failed
 from linking.sync_modes import Scope
 from messaging.errors import UnavailableError
@@ -123,7 +124,9 @@ async def _go_on(tx: AsyncConnection, link: Link, sync: LinkSync) -> bool:
         number = await _set_number(tx, link, sync)
     if link.state == READING:
         return False
-    unwritten = await link_syncs.count_unwritten(tx, link.id, sync.mode.targets, number)
+    unwritten = await link_syncs.count_unwritten(
+        tx, link.id, sync.mode.targets, number, with_conflicts=link.state == LINK_DRAFT
+    )
     if not unwritten:
         await link_syncs.finish(tx, sync, SUCCESS)
         log.info("link sync ended", link=str(link.id), sync=str(sync.id), mode=sync.mode.name)
