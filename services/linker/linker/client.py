@@ -10,6 +10,7 @@ import httpx
 from linking.records import PRODUCTS
 from messaging import tracing
 from messaging.errors import UnavailableError
+from platform_sdk.errors import describe_ended_state
 
 _REFUSED = frozenset({400, 404, 409})
 _MAX_REASON_LENGTH = 300
@@ -70,5 +71,5 @@ def _read_answer(response: httpx.Response) -> dict[str, Any]:
 
 def _describe(connection: str, answer: dict[str, Any]) -> str:
     state, reason = str(answer.get("state") or ""), str(answer.get("reason") or "")
-    why = f"it is {state}" if state else reason or "there is no such connection"
+    why = describe_ended_state(state) if state else reason or "there is no such connection"
     return f"{connection}: {why}"[:_MAX_REASON_LENGTH]

@@ -41,7 +41,11 @@ async def test_all_or_certain_products_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason", "is_disconnected"),
     [
-        (httpx.Response(409, json={"state": "reauthorise", "sign_in_url": "/x"}), "it is reauthorise", True),
+        (
+            httpx.Response(409, json={"state": "reauthorise", "sign_in_url": "/x"}),
+            "the sign-in is no longer accepted, and the merchant has to sign in again",
+            True,
+        ),
         (httpx.Response(404, json={"reason": "there is no such connection"}), "there is no such connection", True),
         (httpx.Response(400, json={"reason": "not an id: 'x'"}), "not an id: 'x'", False),
     ],

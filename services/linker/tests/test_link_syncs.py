@@ -203,7 +203,7 @@ async def test_a_sync_of_a_draft_waits_for_the_approval(world: LinkWorld, writer
     await world.plan()
     sync = await syncs.wish("export_changed_products")
     assert await syncs.run_to(sync) == "draft"
-    assert "waits for the approval of plan" in ((await syncs.read(sync)).message or "")
+    assert "writes 1 fields once it is approved" in ((await syncs.read(sync)).message or "")
     await approve(world)
     assert await syncs.run_to(sync) == "running"
     (request,) = await writers.pop()

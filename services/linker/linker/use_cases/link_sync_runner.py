@@ -157,7 +157,7 @@ async def _set_waiting(tx: AsyncConnection, link: Link, sync: LinkSync) -> None:
     if state == sync.state:
         return
     planned = (await plans.count_writes(tx, link.id)).writes
-    message = f"waits for the approval of plan {link.plan_number}, which writes {planned} fields"
+    message = f"plan {link.plan_number} writes {planned} fields once it is approved"
     await link_syncs.set_state(tx, sync, state, message if state == DRAFT else None)
 
 
