@@ -12,7 +12,7 @@ from linker.client import SyncRefusedError
 from linker.store import link_syncs
 from linker.store.link_syncs import LinkSync
 from linker.use_cases.link_states import lock_link, pause_link
-from linker.use_cases.link_sync_runner import LinkSyncRunner
+from linker.use_cases.link_sync_runner import PAUSE_SECONDS, LinkSyncRunner
 from linker.use_cases.link_syncs import LinkHealth, cancel_link_sync, request_link_sync, requeue_link_sync
 from linker.use_cases.old_writes import OldWrites
 from links_fixture import DATABASE, SHOP, LinkWorld, SimulatedFeed, build_product
@@ -46,7 +46,8 @@ class SyncWorld:
 
     def __init__(self, world: LinkWorld) -> None:
         self.world, self.gateway = world, SimulatedGateway()
-        self.runner = LinkSyncRunner(world.database.transaction, self.gateway)  # type: ignore[arg-type]
+        self.seconds = 1_000.0
+        self.runner = LinkSyncRunner(world.database.transaction, self.gateway, lambda: self.seconds)  # type: ignore[arg-type]
         self.revision = 100
 
     async def wish(self, mode: str, *ids: str) -> LinkSync:
@@ -184,10 +185,10 @@ async def test_an_account_that_must_sign_in_fails_the_sync_and_a_silent_gateway_
     await link_pair(world)
     sync = await syncs.wish(EXPORT_ALL)
     syncs.gateway.error = UnavailableError("gateway: down")
-    with pytest.raises(UnavailableError):
-        await syncs.run()
-    assert (await syncs.read(sync)).state == "running"
+    assert await syncs.run_to(sync) == "running"
     syncs.gateway.error = SyncRefusedError(f"{DATABASE}: it is reauthorise", is_disconnected=True)
+    assert await syncs.run_to(sync) == "running", "the gateway is not asked again at once"
+    syncs.seconds += PAUSE_SECONDS
     assert await syncs.run_to(sync) == "failed"
     found = await syncs.read(sync)
     assert (found.reason_code, found.message) == ("access_denied", f"{DATABASE}: it is reauthorise")

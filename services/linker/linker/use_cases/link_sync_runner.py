@@ -11,6 +11,8 @@ plan, and then waits for all that was approved. What has to be done next is seen
 loses nothing.
 """
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -30,34 +32,30 @@ from messaging.outbox import Transaction
 log = structlog.get_logger()
 STALE = timedelta(days=1)
 """How long a sync may run. What it waits for is not heard of any more then."""
+PAUSE_SECONDS = 10.0
 ACCESS_DENIED, RUN_FAILED, STALE_RUN = "access_denied", "run_failed", "stale_run"
 _STORED = ("storing", "success")
 """The states of a connection's sync in which all of its data is on the change feed."""
 
 
 class LinkSyncRunner:
-    """Carries out the link syncs of all links."""
+    """Carries out the link syncs of all links. `elapsed` returns seconds that never go backwards."""
 
-    def __init__(self, transaction: Transaction, gateway: SyncClient) -> None:
+    def __init__(
+        self, transaction: Transaction, gateway: SyncClient, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
         self._transaction = transaction
         self._gateway = gateway
+        self._elapsed = elapsed
+        self._asked_from = 0.0
 
     async def run_once(self) -> bool:
-        """Take each link's sync as far as it goes. Return whether one has ended, because another may follow.
-
-        Raises UnavailableError at the end if the gateway does not answer.
-        """
+        """Take each link's sync as far as it goes. Return whether one has ended, because another may follow."""
         async with self._transaction() as tx:
             first = await link_syncs.list_first(tx)
-        failure: UnavailableError | None = None
         has_ended = False
         for sync_id, link_id in first:
-            try:
-                has_ended |= await self._advance(sync_id, link_id)
-            except UnavailableError as error:
-                failure = error
-        if failure:
-            raise failure
+            has_ended |= await self._advance(sync_id, link_id)
         return has_ended
 
     async def _advance(self, sync_id: UUID, link_id: UUID) -> bool:
@@ -80,8 +78,15 @@ class LinkSyncRunner:
         return False
 
     async def _request(self, sync: LinkSync, read: SourceRead) -> None:
+        """Have an account read. While the gateway does not answer, it is asked every `PAUSE_SECONDS`, once for all."""
+        if self._elapsed() < self._asked_from:
+            return
         try:
             read_id = await self._gateway.request_sync(read.connection, sync.ids)
+        except UnavailableError as error:
+            self._asked_from = self._elapsed() + PAUSE_SECONDS
+            log.warning("link sync waits", link=str(sync.link), sync=str(sync.id), reason=str(error))
+            return
         except SyncRefusedError as error:
             async with self._transaction() as tx:
                 code = ACCESS_DENIED if error.is_disconnected else RUN_FAILED

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from linker.store import link_syncs, links
+from linker.store import link_syncs
 from linker.store.link_syncs import CANCELLED, FAILED, HEALTH, MANUAL, OPEN, LinkSync
 from linker.store.links import LIVE, Link
 from linking.sync_modes import MODES, REGULAR, Scope, SyncMode
@@ -91,7 +91,5 @@ class LinkHealth:
             return False
         async with self._transaction() as tx:
             for link_id in await link_syncs.list_unproven(tx, self._seconds, HEALTH_PAUSE_SECONDS):
-                link = await links.try_lock(tx, link_id)
-                if link is not None and link.state in LIVE:
-                    await link_syncs.find_or_insert(tx, link_id, MODES[REGULAR], (), HEALTH)
+                await link_syncs.find_or_insert(tx, link_id, MODES[REGULAR], (), HEALTH)
         return False
