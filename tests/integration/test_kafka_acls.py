@@ -218,7 +218,7 @@ def is_write(permission: KafkaPermission, topic: str) -> bool:
 
 
 def test_the_table_lets_the_data_api_read_what_readers_see_and_write_nothing() -> None:
-    topics = {"connection.changed", "data.stored", "key.changed", "record.changed", "sync.changed"}
+    topics = {"connection.changed", "data.stored", "key.changed", "link.changed", "record.changed", "sync.changed"}
     assert get_permitted("data-api", "Read") == topics
     assert not get_permitted("data-api", "Write")
     # It follows whole topics: every process needs all of it, so it has no consumer group.
