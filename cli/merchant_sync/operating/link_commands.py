@@ -157,7 +157,7 @@ def list_unbooked(
     as_json: AsJson = False,
 ) -> None:
     """List what was sold on one side and is not booked on the one that counts, by variant and location."""
-    listed = call_linker(data, lambda api: {"unbooked": api.list_unbooked(shop, limit)})["unbooked"]
+    listed = call_linker(data, lambda api: api.list_unbooked(shop, limit))
     if as_json:
         print_json(listed)
         return

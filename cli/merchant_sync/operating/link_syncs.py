@@ -95,7 +95,7 @@ def list_syncs(
     as_json: AsJson = False,
 ) -> None:
     """List the syncs of a link, newest first, with what was written while each ran."""
-    listed = call_linker(data, lambda api: {"syncs": api.list_link_syncs(shop, limit)})["syncs"]
+    listed = call_linker(data, lambda api: api.list_link_syncs(shop, limit))
     if as_json:
         print_json(listed)
         return

@@ -69,9 +69,9 @@ async def _start(exit_stack: AsyncExitStack) -> list[Endpoint]:
             task.wake()
 
     health = LinkHealth(database.transaction, seconds=settings.link_health_seconds)
-    proving = PeriodicTask("health of links", health.run_once, interval=30.0)
+    checking = PeriodicTask("health of links", health.run_once, interval=30.0)
     consumers = _build_consumers(settings, database, publisher, wake)
-    tasks = (outbox, planning, reading, pruning, syncing, proving)
+    tasks = (outbox, planning, reading, pruning, syncing, checking)
     for task in tasks:
         await exit_stack.enter_async_context(task.run())
     await exit_stack.enter_async_context(run_consumers(consumers, registry))

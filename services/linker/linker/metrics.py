@@ -64,7 +64,6 @@ class LinkerMetrics:
             "For how long the read of a linked connection has made no progress; 0 where none is under way.",
             registry=registry,
         )
-
         self._failing = prometheus.Gauge(
             "merchant_sync_links_failing", "Active links of which the last sync has failed.", registry=registry
         )

@@ -41,6 +41,10 @@ class StoredPair:
         """Return the id of the record of this side, or None if the pair has none."""
         return self.shopify_id if side is Side.SHOPIFY else self.odoo_id
 
+    def list_records(self) -> list[tuple[Side, str]]:
+        """Return the ids of the records that the pair has, each with its side."""
+        return [(side, record) for side in Side if (record := self.get_id(side)) is not None]
+
 
 @dataclass
 class PairChanges:
@@ -124,21 +128,22 @@ def _change(
             if pair.is_unlinked:
                 changes.relinked.append(pair.id)
         elif _is_kept(changes, pair, wanted, in_match):
-            single |= {(side, record) for side in Side if (record := pair.get_id(side)) is not None}
+            single.update(pair.list_records())
         else:
             changes.deleted.append(pair.id)
-            ids = [(side, record) for side in Side if (record := pair.get_id(side)) is not None]
-            incomplete |= {ids[0]: pair} if len(ids) == 1 else {}
+            if len(pair.list_records()) == 1:
+                incomplete[pair.list_records()[0]] = pair
     for both_ids in sorted(wanted.matched):
         if both_ids not in matched:
-            new = StoredPair(uuid4(), resource, product_pair, *both_ids, LINKED)
-            present = next((incomplete[ref] for ref in zip(Side, both_ids, strict=True) if ref in incomplete), None)
-            if present is not None:
-                changes.deleted.remove(present.id)
-                changes.completed.append(replace(new, id=present.id))
+            pair = StoredPair(uuid4(), resource, product_pair, *both_ids, LINKED)
+            present = next((incomplete[one] for one in pair.list_records() if one in incomplete), None)
+            if present is None:
+                changes.inserted.append(pair)
             else:
-                changes.inserted.append(new)
-            matched[both_ids] = present.id if present is not None else new.id
+                pair = replace(pair, id=present.id)
+                changes.deleted.remove(pair.id)
+                changes.completed.append(pair)
+            matched[both_ids] = pair.id
     for side, records in wanted.single.items():
         for record in sorted(set(records)):
             if (side, record) not in single:
@@ -150,7 +155,7 @@ def _change(
 
 def _is_kept(changes: PairChanges, pair: StoredPair, wanted: _Wanted, in_match: Collection[tuple[Side, str]]) -> bool:
     """Return whether a pair that is not matched stays, and unlink it if one of its records is gone."""
-    ids = {side: record for side in Side if (record := pair.get_id(side)) is not None}
+    ids = dict(pair.list_records())
     if any((side, record) in in_match for side, record in ids.items()):
         return False
     gone = [side for side, record in ids.items() if record not in wanted.existing[side]]

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from database.pool import Database
 from links_fixture import LinkWorld
+from links_writers import Writers
 from merchant_sync.stack import Stack
 
 
@@ -20,3 +21,8 @@ async def world(postgres: Stack) -> AsyncIterator[LinkWorld]:
     async with database.transaction() as tx:
         await tx.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
     await database.close()
+
+
+@pytest.fixture
+def writers(world: LinkWorld) -> Writers:
+    return Writers(world)

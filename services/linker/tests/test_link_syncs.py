@@ -1,4 +1,4 @@
-"""Link syncs: what they wait for, what they end with, and that a wish is neither doubled nor lost."""
+"""Link syncs: what they wait for, what they end with, and that a request is neither doubled nor lost."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,9 +16,9 @@ from linker.use_cases.link_sync_runner import PAUSE_SECONDS, LinkSyncRunner
 from linker.use_cases.link_syncs import LinkHealth, cancel_link_sync, request_link_sync, requeue_link_sync
 from linker.use_cases.old_writes import OldWrites
 from links_fixture import DATABASE, SHOP, LinkWorld, SimulatedFeed, build_product
+from links_writers import Writers, approve, link_pair
 from messaging.errors import UnavailableError
 from platform_sdk.errors import NotFoundError, RequestRejectedError
-from test_writes import Writers, approve, link_pair
 
 pytestmark = pytest.mark.integration
 EXPORT_ALL, EXPORT_SOME, REGULAR = "export_all_products", "export_batch_products", "import_then_export_products"
@@ -50,7 +50,7 @@ class SyncWorld:
         self.runner = LinkSyncRunner(world.database.transaction, self.gateway, lambda: self.seconds)  # type: ignore[arg-type]
         self.revision = 100
 
-    async def wish(self, mode: str, *ids: str) -> LinkSync:
+    async def request(self, mode: str, *ids: str) -> LinkSync:
         async with self.world.database.transaction() as tx:
             return await request_link_sync(tx, await lock_link(tx, SHOP), mode, ids)
 
@@ -83,17 +83,12 @@ def syncs(world: LinkWorld) -> SyncWorld:
     return SyncWorld(world)
 
 
-@pytest.fixture
-def writers(world: LinkWorld) -> Writers:
-    return Writers(world)
-
-
 async def test_a_sync_of_what_has_changed_ends_when_it_is_written(
     world: LinkWorld, writers: Writers, syncs: SyncWorld
 ) -> None:
     await link_pair(world)
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
-    sync = await syncs.wish(REGULAR)
+    sync = await syncs.request(REGULAR)
     assert await syncs.run_to(sync) == "running"
     (request,) = await writers.pop()
     await writers.answer(request, calls=1, points=10)
@@ -103,7 +98,7 @@ async def test_a_sync_of_what_has_changed_ends_when_it_is_written(
         "planned": 1, "written": 1, "unchanged": 0, "held": 0, "errors": 0, "attempts": 1, "calls": 1, "points": 10
     }  # fmt: skip
     assert syncs.gateway.asked == [], "what is stored is known: nothing is read"
-    again = await syncs.wish(REGULAR)
+    again = await syncs.request(REGULAR)
     assert await syncs.run_to(again) == "success"
     assert set((await syncs.read(again)).figures.values()) == {0} and await writers.pop() == []
     async with world.database.transaction() as tx:
@@ -115,7 +110,7 @@ async def test_a_sync_waits_for_what_is_not_planned_yet(world: LinkWorld, syncs:
     after = world.odoo.sequence
     entry = world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
     await world.changes(DATABASE, [world.odoo.build_page([entry], after=after)])
-    sync = await syncs.wish("export_changed_products")
+    sync = await syncs.request("export_changed_products")
     assert await syncs.run_to(sync) == "running"
     assert (await syncs.read(sync)).plan_number is None
     await world.plan()
@@ -128,7 +123,7 @@ async def test_a_decision_that_comes_later_is_not_waited_for(
 ) -> None:
     await link_pair(world)
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
-    sync = await syncs.wish(REGULAR)
+    sync = await syncs.request(REGULAR)
     await syncs.run()
     (request,) = await writers.pop()
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of elm"))
@@ -139,7 +134,7 @@ async def test_a_decision_that_comes_later_is_not_waited_for(
 
 async def test_a_sync_of_everything_reads_the_source_and_waits_for_its_data(world: LinkWorld, syncs: SyncWorld) -> None:
     await link_pair(world)
-    sync = await syncs.wish(EXPORT_ALL)
+    sync = await syncs.request(EXPORT_ALL)
     assert await syncs.run_to(sync) == "running"
     assert syncs.gateway.asked == [(DATABASE, ())]
     assert await syncs.run_to(sync) == "running"
@@ -154,7 +149,7 @@ async def test_a_sync_of_everything_reads_the_source_and_waits_for_its_data(worl
 
 async def test_certain_products_are_read_at_their_platform(world: LinkWorld, syncs: SyncWorld) -> None:
     await link_pair(world)
-    sync = await syncs.wish("import_one_product", "s1")
+    sync = await syncs.request("import_one_product", "s1")
     await syncs.run()
     assert syncs.gateway.asked == [(SHOP, ("s1",))]
     await syncs.end_source(world.shopify, sequence=world.shopify.sequence)
@@ -163,7 +158,7 @@ async def test_certain_products_are_read_at_their_platform(world: LinkWorld, syn
 
 async def test_a_sync_fails_with_its_source_and_can_be_requeued(world: LinkWorld, syncs: SyncWorld) -> None:
     await link_pair(world)
-    sync = await syncs.wish(EXPORT_SOME, "o1")
+    sync = await syncs.request(EXPORT_SOME, "o1")
     await syncs.run()
     await syncs.end_source(world.odoo, "failed", reason="Odoo does not answer")
     assert await syncs.run_to(sync) == "failed"
@@ -183,7 +178,7 @@ async def test_an_account_that_must_sign_in_fails_the_sync_and_a_silent_gateway_
     world: LinkWorld, syncs: SyncWorld
 ) -> None:
     await link_pair(world)
-    sync = await syncs.wish(EXPORT_ALL)
+    sync = await syncs.request(EXPORT_ALL)
     syncs.gateway.error = UnavailableError("gateway: down")
     assert await syncs.run_to(sync) == "running"
     syncs.gateway.error = SyncRefusedError(f"{DATABASE}: it is reauthorise", is_disconnected=True)
@@ -202,7 +197,7 @@ async def test_a_sync_of_a_draft_waits_for_the_approval(world: LinkWorld, writer
         await tx.execute(text("UPDATE pairs SET shopify_base = '{\"title\": \"Lamp\"}', is_planned = false"))
         await tx.execute(text("UPDATE pairs SET odoo_base = shopify_base"))
     await world.plan()
-    sync = await syncs.wish("export_changed_products")
+    sync = await syncs.request("export_changed_products")
     assert await syncs.run_to(sync) == "draft"
     assert "writes 1 fields once it is approved" in ((await syncs.read(sync)).message or "")
     await approve(world)
@@ -219,7 +214,7 @@ async def test_a_sync_of_a_draft_that_has_conflicts_alone_waits_for_the_approval
     world.shopify.put("s1", build_product("s1", "SKU-1", "Lamp"))
     world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
     await world.draft_link()
-    sync = await syncs.wish(REGULAR)
+    sync = await syncs.request(REGULAR)
     assert await syncs.run_to(sync) == "draft"
     await approve(world)
     (request,) = await writers.pop()
@@ -234,7 +229,7 @@ async def test_a_sync_of_a_draft_waits_for_the_conflicts_that_the_approval_decid
     world.odoo.put("o1", build_product("o1", "SKU-1", "Lamp of oak"))
     world.shopify.put("s2", build_product("s2", "SKU-2", "Chair"))
     await world.draft_link()
-    sync = await syncs.wish(REGULAR)
+    sync = await syncs.request(REGULAR)
     assert await syncs.run_to(sync) == "draft"
     await approve(world)
     title, creation = await writers.pop()
@@ -251,29 +246,29 @@ async def test_a_refused_write_is_an_error_of_the_sync_and_does_not_fail_it(
 ) -> None:
     await link_pair(world)
     await world.change(world.odoo, "o1", build_product("o1", "SKU-1", "Lamp of oak"))
-    sync = await syncs.wish("export_changed_products")
+    sync = await syncs.request("export_changed_products")
     await syncs.run()
     (request,) = await writers.pop()
     await writers.answer(request, "refused", reason_code="shopify_data", message="no")
     assert await syncs.run_to(sync) == "success"
     assert (await syncs.read(sync)).figures["errors"] == 1
-    again = await syncs.wish(EXPORT_ALL)
+    again = await syncs.request(EXPORT_ALL)
     await syncs.run()
     await world.plan()
     assert len(await writers.pop()) == 1, "a sync of everything makes failed writes again"
     assert (await syncs.read(again)).state == "running"
 
 
-async def test_a_queued_wish_is_not_doubled_and_one_that_runs_covers_no_new_one(
+async def test_a_queued_request_is_not_doubled_and_one_that_runs_covers_no_new_one(
     world: LinkWorld, syncs: SyncWorld
 ) -> None:
     await link_pair(world)
-    first = await syncs.wish(EXPORT_SOME, "o1", "o2")
-    assert (await syncs.wish(EXPORT_SOME, "o2", "o1", "o2")).id == first.id
-    other = await syncs.wish(EXPORT_SOME, "o1")
+    first = await syncs.request(EXPORT_SOME, "o1", "o2")
+    assert (await syncs.request(EXPORT_SOME, "o2", "o1", "o2")).id == first.id
+    other = await syncs.request(EXPORT_SOME, "o1")
     assert other.id != first.id
     await syncs.run()
-    second = await syncs.wish(EXPORT_SOME, "o1", "o2")
+    second = await syncs.request(EXPORT_SOME, "o1", "o2")
     assert second.id != first.id
     assert [(await syncs.read(one)).state for one in (first, other, second)] == ["running", "queued", "queued"]
     await syncs.end_source(world.odoo)
@@ -290,17 +285,17 @@ async def test_a_queued_wish_is_not_doubled_and_one_that_runs_covers_no_new_one(
         (EXPORT_SOME, tuple(map(str, range(251))), "needs the ids of 1 to 250 products"),
     ],
 )
-async def test_a_wish_that_makes_no_sense_is_refused(
+async def test_a_request_that_makes_no_sense_is_refused(
     world: LinkWorld, syncs: SyncWorld, mode: str, ids: tuple[str, ...], reason: str
 ) -> None:
     await link_pair(world)
     with pytest.raises(RequestRejectedError, match=reason):
-        await syncs.wish(mode, *ids)
+        await syncs.request(mode, *ids)
 
 
 async def test_a_sync_is_cancelled_by_a_person_and_with_its_link(world: LinkWorld, syncs: SyncWorld) -> None:
     await link_pair(world)
-    first, second = await syncs.wish(EXPORT_ALL), await syncs.wish(REGULAR)
+    first, second = await syncs.request(EXPORT_ALL), await syncs.request(REGULAR)
     await syncs.run()
     async with world.database.transaction() as tx:
         link = await lock_link(tx, SHOP)
@@ -313,12 +308,12 @@ async def test_a_sync_is_cancelled_by_a_person_and_with_its_link(world: LinkWorl
     assert await syncs.run_to(second) == "cancelled"
     assert (await syncs.read(second)).message == "the link is paused"
     with pytest.raises(RequestRejectedError, match="the link is paused"):
-        await syncs.wish(REGULAR)
+        await syncs.request(REGULAR)
 
 
 async def test_a_sync_that_waits_for_a_day_has_failed(world: LinkWorld, syncs: SyncWorld) -> None:
     await link_pair(world)
-    sync = await syncs.wish(EXPORT_ALL)
+    sync = await syncs.request(EXPORT_ALL)
     await syncs.run()
     async with world.database.transaction() as tx:
         await tx.execute(text("UPDATE link_syncs SET started_at = now() - interval '25 hours'"))
@@ -326,7 +321,7 @@ async def test_a_sync_that_waits_for_a_day_has_failed(world: LinkWorld, syncs: S
     assert (await syncs.read(sync)).reason_code == "stale_run"
 
 
-async def test_a_link_is_proved_to_work_once_in_a_while(
+async def test_a_link_is_checked_once_in_a_while(
     world: LinkWorld, syncs: SyncWorld, count_syncs: Callable[[], Any]
 ) -> None:
     await link_pair(world)
@@ -358,9 +353,9 @@ async def test_old_syncs_are_deleted_but_the_mark_stays(
 ) -> None:
     await link_pair(world)
     for _ in range(2):
-        await syncs.wish(REGULAR)
+        await syncs.request(REGULAR)
         await syncs.run()
-    last = await syncs.wish(EXPORT_ALL)
+    last = await syncs.request(EXPORT_ALL)
     await syncs.run()
     await syncs.end_source(world.odoo, "failed")
     await syncs.run()

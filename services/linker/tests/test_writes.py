@@ -1,65 +1,21 @@
 """What is approved is requested once, what comes of it moves what both sides agree on, and nothing is written back."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from contracts.events import WriteCompleted
-from linker.handlers import WritesHandler
 from linker.store.overview import load_counts
-from linker.use_cases.approvals import approve_draft, retry_failed, settle_conflicts
+from linker.use_cases.approvals import retry_failed, settle_conflicts
 from linker.use_cases.link_states import lock_link, pause_link, resume_link
 from linker.use_cases.old_writes import OldWrites
 from linking.records import Side
 from links_fixture import DATABASE, SHOP, LinkWorld, build_product
+from links_writers import WRITTEN_AT, Writers, approve, link_pair
 from platform_sdk.errors import RequestRejectedError
 
 pytestmark = pytest.mark.integration
-WRITTEN_AT = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
-
-
-class Writers:
-    """Both platforms' writers: they answer the requests in the linker's outbox."""
-
-    def __init__(self, world: LinkWorld) -> None:
-        self.world = world
-        self.handler = WritesHandler(world.database.transaction, on_changed=lambda: None)
-
-    async def pop(self) -> list[dict[str, Any]]:
-        """Return the requests for writes that wait, of both sides."""
-        found = await self.world.pop_messages("write.requested.shopify")
-        return found + await self.world.pop_messages("write.requested.odoo")
-
-    async def answer(self, request: dict[str, Any], outcome: str = "applied", **fields: Any) -> None:
-        """Say what came of a write, by default that it was made, and plan."""
-        if outcome in ("applied", "unchanged"):
-            fields = {"values": request["fields"], "version": WRITTEN_AT, "read_at": 5_000, **fields}
-        record = fields.pop("record", request["record"])
-        copied = {name: request[name] for name in ("write_id", "link_id", "connection", "epoch", "attempt")}
-        event = WriteCompleted(**copied, record=record, outcome=outcome, **fields)
-        await self.handler(request["connection"], [event])
-        await self.world.plan()
-
-
-@pytest.fixture
-def writers(world: LinkWorld) -> Writers:
-    return Writers(world)
-
-
-async def approve(world: LinkWorld, plan: int | None = None) -> None:
-    async with world.database.transaction() as tx:
-        await approve_draft(tx, await lock_link(tx, SHOP), plan)
-    await world.plan()
-
-
-async def link_pair(world: LinkWorld, **settings: Any) -> None:
-    """Link a shop and a database with one product that is the same on both sides, and approve it."""
-    world.shopify.put("s1", build_product("s1", "SKU-1"))
-    world.odoo.put("o1", build_product("o1", "SKU-1"))
-    await world.draft_link(**settings)
-    await approve(world)
 
 
 async def make_due(world: LinkWorld) -> None:

@@ -33,7 +33,7 @@ class LinkTable:
     def apply(self, event: LinkChanged) -> tuple[str, ...]:
         """Store an event, and return the connections of which links have changed: none if the revision is not higher.
 
-        Of a link that has ended only the revision is kept, because the shop may be linked anew.
+        A link that has ended is kept for its revision, because the shop may be linked anew, and is not listed.
         """
         stored = self._links.get(event.connection)
         if stored is not None and event.revision <= stored.revision:

@@ -89,7 +89,7 @@ class Retry(BaseModel):
     reason: str | None = None
 
 
-class SyncWish(BaseModel):
+class NewSync(BaseModel):
     """The mode of a sync (`linking.sync_modes.MODES`), and the products that it is about if the mode takes any.
 
     They are products of the side that is read, by their ids there.
@@ -122,6 +122,7 @@ async def _pause_by_merchant(tx: AsyncConnection, link: Link) -> None:
 
 
 _Action = Callable[[AsyncConnection, Link], Awaitable[None]]
+_SyncChange = Callable[[AsyncConnection, Link, UUID], Awaitable[LinkSync]]
 _ACTIONS: Mapping[str, _Action] = {"pause": _pause_by_operator, "resume": resume_link, "end": end_link}
 _ACTIONS_OF_MERCHANTS: Mapping[str, _Action] = {**_ACTIONS, "pause": _pause_by_merchant}
 
@@ -259,10 +260,10 @@ def _add_syncs(router: APIRouter, database: Database, on_changed: Callable[[], N
     """Add the routes of link syncs."""
 
     @router.post("/links/{shop:path}/syncs", status_code=202)
-    async def request_sync(shop: str, wish: SyncWish, merchant: Merchant) -> dict[str, Any]:
+    async def request_sync(shop: str, new: NewSync, merchant: Merchant) -> dict[str, Any]:
         with _translate_refusals():
             async with database.transaction() as tx:
-                sync = await request_link_sync(tx, await lock_link(tx, shop, merchant), wish.mode, wish.ids)
+                sync = await request_link_sync(tx, await lock_link(tx, shop, merchant), new.mode, new.ids)
                 view = await _load_sync_view(tx, sync)
         on_changed()
         return view
@@ -285,23 +286,20 @@ def _add_syncs(router: APIRouter, database: Database, on_changed: Callable[[], N
                     raise NotFoundError
                 return await _load_sync_view(tx, sync)
 
-    @router.post("/links/{shop:path}/syncs/{sync_id:uuid}/cancel")
-    async def cancel_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
+    async def change_sync(change: _SyncChange, shop: str, sync_id: UUID, merchant: UUID | None) -> dict[str, Any]:
         with _translate_refusals("the link has no such sync"):
             async with database.transaction() as tx:
-                sync = await cancel_link_sync(tx, await lock_link(tx, shop, merchant), sync_id)
-                view = await _load_sync_view(tx, sync)
+                view = await _load_sync_view(tx, await change(tx, await lock_link(tx, shop, merchant), sync_id))
         on_changed()
         return view
 
+    @router.post("/links/{shop:path}/syncs/{sync_id:uuid}/cancel")
+    async def cancel_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
+        return await change_sync(cancel_link_sync, shop, sync_id, merchant)
+
     @router.post("/links/{shop:path}/syncs/{sync_id:uuid}/requeue", status_code=202)
     async def requeue_sync(shop: str, sync_id: UUID, merchant: Merchant) -> dict[str, Any]:
-        with _translate_refusals("the link has no such sync"):
-            async with database.transaction() as tx:
-                sync = await requeue_link_sync(tx, await lock_link(tx, shop, merchant), sync_id)
-                view = await _load_sync_view(tx, sync)
-        on_changed()
-        return view
+        return await change_sync(requeue_link_sync, shop, sync_id, merchant)
 
 
 def _add_states(router: APIRouter, database: Database, on_changed: Callable[[], None]) -> None:

@@ -81,7 +81,7 @@ _SET_PLAN_NUMBER = text("UPDATE link_syncs SET plan_number = :number WHERE id = 
 _FINISH = text("""
 UPDATE link_syncs SET state = :state, reason_code = :reason_code, message = left(:message, :length),
     figures = CAST(:figures AS jsonb), finished_at = clock_timestamp()
-WHERE id = :id
+WHERE id = :id AND finished_at IS NULL
 """)
 _INSERT_READS = text("""
 INSERT INTO link_sync_reads (link_sync, connection)
@@ -125,7 +125,7 @@ _FIND_MARK = text("""
 SELECT max(started_at) FROM link_syncs WHERE link = :link AND mode = :mode AND state = 'success'
 """)
 # A link that was never synced is as old as it is.
-_LIST_UNPROVEN = text("""
+_LIST_UNCHECKED = text("""
 SELECT id FROM links l WHERE state = 'active' AND created_at < now() - make_interval(secs => :seconds)
   AND NOT EXISTS (SELECT FROM link_syncs s WHERE s.link = l.id AND (
       s.state IN ('draft', 'queued', 'running')
@@ -204,7 +204,7 @@ async def finish(
     reason_code: str | None = None,
     message: str | None = None,
 ) -> None:
-    """Store how a sync has ended, with its figures."""
+    """Store how a sync has ended, with its figures, unless it has ended already."""
     figures = await count_figures(tx, sync) if sync.started_at else {}
     values = {"state": state, "reason_code": reason_code, "message": message, "length": _MESSAGE_LENGTH}
     await tx.execute(_FINISH, {"id": sync.id, "figures": orjson.dumps(figures).decode(), **values})
@@ -275,12 +275,12 @@ async def find_mark(tx: AsyncConnection, sync: LinkSync) -> datetime | None:
     return found
 
 
-async def list_unproven(tx: AsyncConnection, seconds: float, pause: float) -> Sequence[UUID]:
+async def list_unchecked(tx: AsyncConnection, seconds: float, pause: float) -> Sequence[UUID]:
     """Return the active links of which no sync has succeeded for so long, and none is open.
 
     Those of which one was requested less than `pause` seconds ago are left out.
     """
-    return (await tx.execute(_LIST_UNPROVEN, {"seconds": seconds, "pause": pause})).scalars().all()
+    return (await tx.execute(_LIST_UNCHECKED, {"seconds": seconds, "pause": pause})).scalars().all()
 
 
 async def prune(tx: AsyncConnection) -> None:

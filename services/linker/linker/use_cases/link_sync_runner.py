@@ -12,7 +12,7 @@ loses nothing.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -69,9 +69,10 @@ class LinkSyncRunner:
                 return True
             if sync.state == QUEUED:
                 sync = await _start(tx, link, sync)
-            wanted = [read for read in await link_syncs.list_reads(tx, sync) if read.sync_id is None]
+            reads = await link_syncs.list_reads(tx, sync)
+            wanted = [read for read in reads if read.sync_id is None]
             if not wanted:
-                return await _go_on(tx, link, sync)
+                return await _go_on(tx, link, sync, reads)
         # Without the link's lock, because the gateway may be slow.
         for read in wanted:
             await self._request(sync, read)
@@ -107,14 +108,13 @@ async def _start(tx: AsyncConnection, link: Link, sync: LinkSync) -> LinkSync:
     return await link_syncs.lock(tx, sync.id) or sync
 
 
-async def _go_on(tx: AsyncConnection, link: Link, sync: LinkSync) -> bool:
-    """Take a sync that has begun as far as it goes, and return whether it has ended."""
+async def _go_on(tx: AsyncConnection, link: Link, sync: LinkSync, reads: Sequence[SourceRead]) -> bool:
+    """Take a sync whose `reads` have all begun as far as it goes, and return whether it has ended."""
     if sync.started_at and datetime.now(UTC) - sync.started_at > STALE and sync.state == RUNNING:
         await _fail(tx, sync, STALE_RUN, "nothing came of it for a day")
         return True
     number = sync.plan_number
     if number is None:
-        reads = await link_syncs.list_reads(tx, sync)
         failed = next((read for read in reads if read.state not in (None, *_STORED)), None)
         if failed is not None:
             await _fail(tx, sync, RUN_FAILED, f"{failed.connection}: {failed.reason or failed.state}")
@@ -146,7 +146,7 @@ async def _set_number(tx: AsyncConnection, link: Link, sync: LinkSync) -> int:
     return link.plan_number
 
 
-async def _is_planned(tx: AsyncConnection, link: Link, reads: list[SourceRead]) -> bool:
+async def _is_planned(tx: AsyncConnection, link: Link, reads: Sequence[SourceRead]) -> bool:
     """Return whether what was read has arrived from the change feed, and all that is known is planned."""
     known = {side.connection: side.position for side in await sides.list_by_link(tx, link.id)}
     for read in reads:

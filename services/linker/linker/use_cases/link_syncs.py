@@ -1,4 +1,4 @@
-"""Wishes for link syncs: made, cancelled, and made again; and those that prove from time to time that a link works."""
+"""Requests for link syncs: made, cancelled, made again, and made by the linker itself, to check that a link works."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -23,7 +23,7 @@ _INVALID, _CONFLICT = 400, 409
 async def request_link_sync(tx: AsyncConnection, link: Link, mode: str, ids: Collection[str] = ()) -> LinkSync:
     """Return a queued sync of a link: a new one, unless one with the same mode and products is queued already.
 
-    One that runs does not cover the wish, because it may be past what the wish is about. Raises `RequestRejectedError`
+    One that runs does not cover the request, because it may be past what that is about. Raises `RequestRejectedError`
     for an unknown mode, for ids that the mode does not take, and if the link is paused.
     """
     chosen = MODES.get(mode)
@@ -90,6 +90,6 @@ class LinkHealth:
         if not self._seconds:
             return False
         async with self._transaction() as tx:
-            for link_id in await link_syncs.list_unproven(tx, self._seconds, HEALTH_PAUSE_SECONDS):
+            for link_id in await link_syncs.list_unchecked(tx, self._seconds, HEALTH_PAUSE_SECONDS):
                 await link_syncs.find_or_insert(tx, link_id, MODES[REGULAR], (), HEALTH)
         return False
